@@ -1,0 +1,169 @@
+/* cli-progress.c: a job's progress as a line that is redrawn
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+
+#include "config.h"
+
+#include "cli-progress.h"
+
+#include <glib/gi18n.h>
+#include <math.h>
+#include <unistd.h>
+
+#include "app-format.h"
+#include "cli-terminal.h"
+#include "cli-text.h"
+
+#define DRAW_INTERVAL (50 * G_TIME_SPAN_MILLISECOND) /* more often, nobody sees */
+#define TICK 500 /* milliseconds: the remaining time goes on when nothing else does */
+#define BAR_MAX 30
+#define BAR_MIN 5
+#define CLEAR_LINE "\r\033[K"
+
+struct _CliProgress
+{
+  ZimJob   *job;
+  gulong    notify_id;
+  guint     tick_id;
+  gint64    drawn_at; /* monotonic, microseconds */
+  gint64    noted_at; /* when the job last said anything */
+  int       step;     /* of the last denoising step that was seen */
+  int       total;
+  gboolean  is_utf8;
+};
+
+static char *
+describe_stage (CliProgress *self)
+{
+  switch (zim_job_get_stage (self->job))
+    {
+    case ZIM_STAGE_WAIT:
+      return g_strdup (_("Waiting"));
+    case ZIM_STAGE_LOAD:
+      return g_strdup (_("Loading the model"));
+    case ZIM_STAGE_ENCODE:
+      return g_strdup (_("Reading the prompt"));
+    case ZIM_STAGE_DENOISE:
+      return g_strdup_printf (_("Generating: step %d/%d"), self->step, self->total);
+    case ZIM_STAGE_DECODE:
+    case ZIM_STAGE_DONE:
+    default:
+      return g_strdup (_("Developing the picture"));
+    }
+}
+
+static char *
+describe_remaining (CliProgress *self)
+{
+  double seconds = zim_job_get_remaining (self->job);
+  double since = (double) (g_get_monotonic_time () - self->noted_at) / G_TIME_SPAN_SECOND;
+  g_autofree char *duration = NULL;
+
+  if (!isfinite (seconds) || seconds < 0.0 || zim_job_get_stage (self->job) < ZIM_STAGE_DENOISE)
+    return g_strdup ("");
+
+  /* The estimate is as old as the last step, and steps can be long. */
+  seconds = MAX (seconds - since, 0.0);
+
+  /* Whole seconds: tenths would flicker. */
+  duration = seconds < 60.0 ? g_strdup_printf (_("%d s"), (int) ceil (seconds)) : app_format_duration (seconds);
+  return g_strdup_printf (_("%s left"), duration);
+}
+
+static char *
+make_bar (CliProgress *self,
+          int          width,
+          double       fraction)
+{
+  GString *bar = g_string_new (NULL);
+  int filled = (int) (fraction * width);
+
+  for (int i = 0; i < width; i++)
+    g_string_append (bar, i < filled ? (self->is_utf8 ? "█" : "#") : (self->is_utf8 ? "░" : "."));
+
+  return g_string_free (bar, FALSE);
+}
+
+static char *
+make_line (CliProgress *self,
+           int          columns)
+{
+  double fraction = CLAMP (zim_job_get_fraction (self->job), 0.0, 1.0);
+  g_autofree char *stage = describe_stage (self);
+  g_autofree char *label = cli_text_fit (stage, MAX (24, cli_text_width (stage)));
+  g_autofree char *remaining = describe_remaining (self);
+  g_autofree char *end = g_strdup_printf (" %3d %%  %s", (int) (fraction * 100.0), remaining);
+  int width = MIN (columns - cli_text_width (label) - 1 - 22, BAR_MAX);
+  g_autofree char *bar = width >= BAR_MIN ? make_bar (self, width, fraction) : g_strdup ("");
+  g_autofree char *line = g_strconcat (label, " ", bar, end, NULL);
+
+  return cli_text_fit (line, MIN (columns - 1, cli_text_width (line)));
+}
+
+static void
+draw (CliProgress *self)
+{
+  CliTerminalSize size;
+  g_autofree char *line = NULL;
+
+  cli_terminal_get_size (STDERR_FILENO, &size);
+  line = make_line (self, size.columns);
+  self->drawn_at = g_get_monotonic_time ();
+  g_printerr ("\r%s\033[K", line);
+}
+
+static gboolean
+tick_cb (gpointer data)
+{
+  draw (data);
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+notify_cb (CliProgress *self,
+           GParamSpec  *pspec,
+           ZimJob      *job)
+{
+  self->noted_at = g_get_monotonic_time ();
+  if (zim_job_get_stage (job) == ZIM_STAGE_DENOISE)
+    {
+      self->step = zim_job_get_step (job);
+      self->total = zim_job_get_total (job);
+    }
+
+  if (self->noted_at - self->drawn_at >= DRAW_INTERVAL)
+    draw (self);
+}
+
+CliProgress *
+cli_progress_new (ZimJob *job)
+{
+  CliProgress *self = g_new0 (CliProgress, 1);
+
+  self->job = g_object_ref (job);
+  self->is_utf8 = g_get_charset (NULL);
+  if (!cli_terminal_is_smart (STDERR_FILENO))
+    return self;
+
+  self->notify_id = g_signal_connect_swapped (job, "notify", G_CALLBACK (notify_cb), self);
+  self->tick_id = g_timeout_add (TICK, tick_cb, self);
+  draw (self);
+  return self;
+}
+
+/* What stays on the terminal is one line that says how many steps were made. */
+void
+cli_progress_free (CliProgress *self)
+{
+  if (self->tick_id != 0)
+    {
+      g_source_remove (self->tick_id);
+      g_signal_handler_disconnect (self->job, self->notify_id);
+      g_printerr (CLEAR_LINE);
+      if (zim_job_get_state (self->job) == ZIM_JOB_STATE_DONE && self->total > 0)
+        g_printerr (_("Generating: step %d/%d\n"), self->total, self->total);
+    }
+  g_object_unref (self->job);
+  g_free (self);
+}

@@ -1,0 +1,309 @@
+/* zim-cpu-linear.c: y = x · Wᵀ + b
+ *
+ * f32 operands go to OpenBLAS, tile by tile, so that the work can be cancelled and is divided the same way for any
+ * number of threads. 16-bit operands: x is packed into panels once, then tiles of y are made from weights that are
+ * read where they lie in the mapped file; only weights stored in another type than the operand's are decoded, a
+ * strip at a time.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include <cblas.h>
+
+#include "compute/cpu/zim-cpu-private.h"
+
+#define BLOCK_K 1024     /* of one pass over a strip of weights: the strip stays in the first-level cache */
+#define TILE_COLS 96     /* columns of y of one task: whole strips in every tier */
+#define TILE_PANELS 8    /* panels of x of one task at most */
+#define BLAS_COLS 128
+#define BLAS_ROWS 512
+
+/* The part of a linear's weights that holds a column of y. */
+typedef struct {
+  const ZimWeight *weight;
+  gint64           first; /* column of y */
+} Part;
+
+typedef struct {
+  ZimCpuCall  *call;
+  const float *x;
+  gsize        x_stride;
+  gint64       rows;
+  gsize        k;
+  float       *y;
+  gsize        y_stride;
+  const Part  *part;   /* the one at work */
+  const float *bias;
+  guint8      *panels; /* x, packed */
+  guint        n_panels;
+  guint        tile_panels;
+  guint        n_row_tiles;
+  guint8      *threads; /* scratch of each thread */
+  gsize        per_thread;
+} Linear;
+
+static gsize
+panel_size (const ZimCpuKernels *kernels,
+            ZimOperand           operand,
+            gsize                k)
+{
+  return zim_align (zim_operand_padded (operand, k) * kernels->panel * zim_operand_size (operand));
+}
+
+static guint
+count_panels (const ZimCpuKernels *kernels,
+              gint64               rows)
+{
+  return (guint) ((rows + kernels->panel - 1) / kernels->panel);
+}
+
+static gsize
+tile_size (const ZimCpuKernels *kernels)
+{
+  return zim_align (TILE_COLS * TILE_PANELS * kernels->panel * sizeof (float));
+}
+
+static gsize
+blas_scratch_per_thread (const ZimOp *op)
+{
+  return zim_align (BLAS_COLS * op->sources[0]->cols * sizeof (float));
+}
+
+static gsize
+linear_scratch (const ZimOp       *op,
+                const ZimCpuSetup *setup)
+{
+  gsize k = op->sources[0]->cols;
+
+  if (setup->operand == ZIM_OPERAND_F32)
+    return setup->n_threads * blas_scratch_per_thread (op);
+  return count_panels (setup->kernels, op->out->rows) * panel_size (setup->kernels, setup->operand, k) +
+         setup->n_threads * (tile_size (setup->kernels) + zim_align (setup->kernels->strip * (BLOCK_K + 2) * sizeof (float)));
+}
+
+/* f32: OpenBLAS */
+
+static gboolean
+is_plain_f32 (const ZimWeight *weight)
+{
+  return weight->dtype == ZIM_DTYPE_F32 && (gsize) weight->data % sizeof (float) == 0;
+}
+
+static const float *
+blas_weights (Linear *self,
+              gint64  first,
+              gint64  n,
+              guint   thread)
+{
+  const ZimWeight *weight = self->part->weight;
+  gsize row_size = self->k * zim_dtype_size (weight->dtype);
+  const guint8 *data = weight->data + first * row_size;
+  float *decoded = (float *) (self->threads + thread * self->per_thread);
+
+  if (is_plain_f32 (weight))
+    return (const float *) data;
+  self->call->kernels->decode (ZIM_OPERAND_F32, weight->dtype, data, n * self->k, decoded);
+  return decoded;
+}
+
+static void
+blas_task (gpointer data,
+           guint    task,
+           guint    thread)
+{
+  Linear *self = data;
+  gint64 first = (gint64) task * BLAS_COLS;
+  gint64 n = MIN (BLAS_COLS, self->part->weight->dims[0] - first);
+  const float *w = blas_weights (self, first, n, thread);
+
+  for (gint64 row = 0; row < self->rows; row += BLAS_ROWS)
+    {
+      gint64 m = MIN (BLAS_ROWS, self->rows - row);
+      float *y = self->y + row * self->y_stride + self->part->first + first;
+
+      if (g_cancellable_is_cancelled (self->call->cancellable))
+        return;
+      cblas_sgemm (CblasRowMajor, CblasNoTrans, CblasTrans, m, n, self->k, 1.0f, self->x + row * self->x_stride,
+                   self->x_stride, w, self->k, 0.0f, y, self->y_stride);
+      if (self->bias != NULL)
+        for (gint64 r = 0; r < m; r++)
+          self->call->kernels->add (y + r * self->y_stride, self->bias + first, y + r * self->y_stride, n);
+    }
+}
+
+/* 16-bit operands: panels */
+
+static void
+pack_task (gpointer data,
+           guint    task,
+           guint    thread)
+{
+  Linear *self = data;
+  const ZimCpuKernels *kernels = self->call->kernels;
+  const float *rows[ZIM_CPU_MAX_PANEL];
+
+  zim_cpu_panel_rows (self->x, self->x_stride, (gint64) task * kernels->panel, self->rows, kernels->panel, rows);
+  kernels->pack (self->call->operand, rows, self->k, self->call->op->linear.operand_scale,
+                 self->panels + task * panel_size (kernels, self->call->operand, self->k));
+}
+
+/* n rows of the part's weights from row on, k values from column i on, as operands; *stride between them. */
+static const void *
+strip_operands (Linear *self,
+                gint64  row,
+                guint   n,
+                gsize   i,
+                gsize   k,
+                void   *decoded,
+                gsize  *stride)
+{
+  const ZimWeight *weight = self->part->weight;
+  ZimOperand operand = self->call->operand;
+  gsize size = zim_dtype_size (weight->dtype);
+  const guint8 *src = weight->data + (row * self->k + i) * size;
+
+  if (operand == ZIM_OPERAND_BF16 && weight->dtype == ZIM_DTYPE_BF16 && k % 2 == 0)
+    {
+      *stride = self->k;
+      return src;
+    }
+  *stride = zim_operand_padded (operand, k);
+  for (guint r = 0; r < n; r++)
+    self->call->kernels->decode (operand, weight->dtype, src + r * self->k * size, k,
+                                 (guint8 *) decoded + r * *stride * zim_operand_size (operand));
+  return decoded;
+}
+
+static void
+tile_block (Linear *self,
+            gint64  first,
+            guint   n,
+            guint   panel,
+            guint   n_panels,
+            gsize   i,
+            gsize   k,
+            float  *c,
+            void   *decoded)
+{
+  const ZimCpuKernels *kernels = self->call->kernels;
+  ZimOperand operand = self->call->operand;
+  gsize size = panel_size (kernels, operand, self->k);
+  gsize skip = i * kernels->panel * zim_operand_size (operand);
+
+  for (guint done = 0; done < n; done += kernels->strip)
+    {
+      guint rows = MIN (kernels->strip, n - done);
+      gsize stride;
+      const void *w = strip_operands (self, first + done, rows, i, k, decoded, &stride);
+
+      for (guint p = 0; p < n_panels; p++)
+        kernels->multiply (operand, w, stride, rows, self->panels + (panel + p) * size + skip, zim_operand_padded (operand, k),
+                           c + ((gsize) p * TILE_COLS + done) * kernels->panel, i > 0);
+    }
+}
+
+static void
+tile_store (Linear *self,
+            gint64  first,
+            guint   n,
+            guint   panel,
+            guint   n_panels,
+            float  *c)
+{
+  const ZimCpuKernels *kernels = self->call->kernels;
+
+  for (guint p = 0; p < n_panels; p++)
+    {
+      gint64 row = (gint64) (panel + p) * kernels->panel;
+
+      kernels->unpack (c + (gsize) p * TILE_COLS * kernels->panel, n, (guint) MIN (kernels->panel, self->rows - row),
+                       1.0f / self->call->op->linear.operand_scale, self->bias != NULL ? self->bias + first : NULL,
+                       self->y + row * self->y_stride + self->part->first + first, self->y_stride);
+    }
+}
+
+static void
+tile_task (gpointer data,
+           guint    task,
+           guint    thread)
+{
+  Linear *self = data;
+  guint panel = task % self->n_row_tiles * self->tile_panels;
+  guint n_panels = MIN (self->tile_panels, self->n_panels - panel);
+  gint64 first = (gint64) (task / self->n_row_tiles) * TILE_COLS;
+  guint n = (guint) MIN (TILE_COLS, self->part->weight->dims[0] - first);
+  float *c = (float *) (self->threads + thread * self->per_thread);
+  void *decoded = (guint8 *) c + tile_size (self->call->kernels);
+
+  for (gsize i = 0; i < self->k; i += BLOCK_K)
+    tile_block (self, first, n, panel, n_panels, i, MIN (BLOCK_K, self->k - i), c, decoded);
+  tile_store (self, first, n, panel, n_panels, c);
+}
+
+/* Both */
+
+static gboolean
+run_part (Linear *self)
+{
+  ZimCpuCall *call = self->call;
+  gint64 cols = self->part->weight->dims[0];
+
+  if (call->operand == ZIM_OPERAND_F32)
+    return zim_cpu_team_run (call->team, (guint) ((cols + BLAS_COLS - 1) / BLAS_COLS), blas_task, self, call->cancellable);
+  return zim_cpu_team_run (call->team, (guint) ((cols + TILE_COLS - 1) / TILE_COLS) * self->n_row_tiles, tile_task, self,
+                           call->cancellable);
+}
+
+/* Divides the panels of x evenly among tiles of at most TILE_PANELS. */
+static void
+set_up_panels (Linear *self)
+{
+  ZimCpuCall *call = self->call;
+
+  self->n_panels = count_panels (call->kernels, self->rows);
+  self->n_row_tiles = (self->n_panels + TILE_PANELS - 1) / TILE_PANELS;
+  self->tile_panels = (self->n_panels + self->n_row_tiles - 1) / self->n_row_tiles;
+  self->n_row_tiles = (self->n_panels + self->tile_panels - 1) / self->tile_panels;
+  self->panels = call->scratch;
+  self->threads = call->scratch + self->n_panels * panel_size (call->kernels, call->operand, self->k);
+  self->per_thread = tile_size (call->kernels) + zim_align (call->kernels->strip * (BLOCK_K + 2) * sizeof (float));
+}
+
+static gboolean
+linear_run (ZimCpuCall *call)
+{
+  const ZimOp *op = call->op;
+  Part part = { NULL };
+  Linear self = {
+    .call = call,
+    .x = zim_cpu_data (call, op->sources[0]),
+    .x_stride = op->sources[0]->stride,
+    .rows = op->out->rows,
+    .k = op->sources[0]->cols,
+    .y = zim_cpu_data (call, op->out),
+    .y_stride = op->out->stride,
+    .part = &part,
+    .threads = call->scratch,
+    .per_thread = blas_scratch_per_thread (op),
+  };
+
+  if (call->operand != ZIM_OPERAND_F32)
+    {
+      set_up_panels (&self);
+      if (!zim_cpu_team_run (call->team, self.n_panels, pack_task, &self, call->cancellable))
+        return FALSE;
+    }
+  for (guint i = 0; i < op->linear.n_weights; i++)
+    {
+      part.weight = op->linear.weights[i];
+      self.bias = call->vectors[0] != NULL ? call->vectors[0] + part.first : NULL;
+      if (!run_part (&self))
+        return FALSE;
+      part.first += part.weight->dims[0];
+    }
+  return TRUE;
+}
+
+const ZimCpuOpClass zim_cpu_linear_class = { linear_run, linear_scratch };

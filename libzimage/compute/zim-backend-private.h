@@ -1,0 +1,119 @@
+/* zim-backend-private.h: what a device does with programs
+ *
+ * A ZimBackend belongs to one pipeline: it owns the arena in which all of its programs' temporaries lie.
+ * A ZimExecutable is a program compiled for it. Both are used by one thread at a time (a pipeline's worker).
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include <gio/gio.h>
+
+#include "compute/zim-program-private.h"
+#include "zim-enums.h"
+
+G_BEGIN_DECLS
+
+#define ZIM_TYPE_BACKEND (zim_backend_get_type ())
+G_DECLARE_DERIVABLE_TYPE (ZimBackend, zim_backend, ZIM, BACKEND, GObject)
+
+#define ZIM_TYPE_EXECUTABLE (zim_executable_get_type ())
+G_DECLARE_DERIVABLE_TYPE (ZimExecutable, zim_executable, ZIM, EXECUTABLE, GObject)
+
+/* A tensor that stays on the device between runs. */
+struct _ZimState {
+  ZimBackend *backend; /* not owned: a state does not outlive its backend */
+  ZimDType    dtype;
+  gint64      rows;
+  gint64      cols;
+  gpointer    handle;  /* the backend's: on the CPU, the memory */
+};
+
+/* An input's or output's tensor and the caller's memory for it, contiguous. */
+typedef struct {
+  const ZimTensor *tensor;
+  gpointer         data;
+} ZimBinding;
+
+/* One named output of the last run. */
+typedef void (*ZimDumpFunc) (const char  *name,
+                             gint64       rows,
+                             gint64       cols,
+                             const float *data,
+                             gpointer     user_data);
+
+struct _ZimBackendClass {
+  GObjectClass parent_class;
+
+  ZimExecutable *(*compile)      (ZimBackend    *self,
+                                  ZimProgram    *program,
+                                  ZimPrecision   precision,
+                                  GError       **error);
+  gboolean       (*reserve)      (ZimBackend    *self,
+                                  gsize          size,
+                                  GError       **error);
+  gboolean       (*state_init)   (ZimBackend    *self,
+                                  ZimState      *state,
+                                  GError       **error);
+  void           (*state_clear)  (ZimBackend    *self,
+                                  ZimState      *state);
+  void           (*state_write)  (ZimBackend    *self,
+                                  ZimState      *state,
+                                  gconstpointer  data);
+  double         (*measure_peak) (ZimBackend    *self,
+                                  ZimPrecision   precision);
+};
+
+struct _ZimExecutableClass {
+  GObjectClass parent_class;
+
+  gboolean (*run)  (ZimExecutable     *self,
+                    const ZimBinding  *bindings,
+                    guint              n_bindings,
+                    GCancellable      *cancellable,
+                    GError           **error);
+  void     (*dump) (ZimExecutable     *self,
+                    ZimDumpFunc        func,
+                    gpointer           user_data);
+};
+
+/* precision is not AUTO here. The program's recorded error, if any, is returned. */
+ZimExecutable *zim_backend_compile       (ZimBackend         *self,
+                                          ZimProgram         *program,
+                                          ZimPrecision        precision,
+                                          GError            **error);
+/* Makes the arena at least that large; run () does the same for its own program. */
+gboolean       zim_backend_reserve       (ZimBackend         *self,
+                                          gsize               size,
+                                          GError            **error);
+/* Multiply-add rate of the widest dot instruction of that precision on all threads, FLOP/s. */
+double         zim_backend_measure_peak  (ZimBackend         *self,
+                                          ZimPrecision        precision);
+
+ZimState      *zim_state_new             (ZimBackend         *backend,
+                                          ZimDType            dtype,
+                                          gint64              rows,
+                                          gint64              cols,
+                                          GError            **error);
+void           zim_state_free            (ZimState           *state);
+void           zim_state_write           (ZimState           *state,
+                                          gconstpointer       data);
+
+gboolean       zim_executable_run        (ZimExecutable      *self,
+                                          const ZimBinding   *bindings,
+                                          guint               n_bindings,
+                                          GCancellable       *cancellable,
+                                          GError            **error);
+void           zim_executable_dump       (ZimExecutable      *self,
+                                          ZimDumpFunc         func,
+                                          gpointer            user_data);
+ZimProgram    *zim_executable_get_program    (ZimExecutable  *self);
+gsize          zim_executable_get_arena_size (ZimExecutable  *self);
+void           zim_executable_set_program (ZimExecutable     *self,
+                                          ZimProgram         *program,
+                                          gsize               arena_size);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ZimState, zim_state_free)
+
+G_END_DECLS

@@ -1,0 +1,59 @@
+/* zim-autoencoder-private.h: latents to pixels
+ *
+ * Reference: AutoencoderKL of diffusers. Feature maps are [height · width, channels].
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include "compute/zim-backend-private.h"
+#include "formats/zim-checkpoint-private.h"
+
+G_BEGIN_DECLS
+
+typedef struct _ZimAutoencoder ZimAutoencoder;
+
+/* latents: [channels, height · width] → image: [8 height · 8 width, 3], nominally −1 … 1 */
+typedef struct {
+  ZimProgram *program;
+  ZimTensor  *latents;
+  ZimTensor  *image;
+} ZimDecodeProgram;
+
+ZimAutoencoder *zim_autoencoder_new          (ZimCheckpoint     *checkpoint,
+                                              GError           **error);
+void            zim_autoencoder_free         (ZimAutoencoder    *self);
+guint           zim_autoencoder_get_scale    (ZimAutoencoder    *self); /* pixels to a latent, each way: 8 */
+guint           zim_autoencoder_get_channels (ZimAutoencoder    *self); /* of the latents: 16 */
+
+void            zim_autoencoder_build_decode (ZimAutoencoder    *self,
+                                              guint              latent_height,
+                                              guint              latent_width,
+                                              gboolean           keep_named,
+                                              ZimDecodeProgram  *result);
+
+/* image[8 height · 8 width][3] of the latents. */
+float          *zim_autoencoder_decode       (ZimAutoencoder    *self,
+                                              ZimBackend        *backend,
+                                              ZimPrecision       precision,
+                                              const float       *latents,
+                                              guint              latent_height,
+                                              guint              latent_width,
+                                              ZimDumpFunc        dump,
+                                              gpointer           dump_data,
+                                              GCancellable      *cancellable,
+                                              GError           **error);
+
+gboolean        zim_autoencoder_plan         (ZimAutoencoder    *self,
+                                              ZimBackend        *backend,
+                                              ZimPrecision       precision,
+                                              guint              latent_height,
+                                              guint              latent_width,
+                                              gsize             *arena_size,
+                                              double            *flops,
+                                              GError           **error);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ZimAutoencoder, zim_autoencoder_free)
+
+G_END_DECLS

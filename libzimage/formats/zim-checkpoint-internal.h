@@ -1,0 +1,84 @@
+/* zim-checkpoint-internal.h: the inside of a checkpoint, for the files that fill one
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include "formats/zim-checkpoint-private.h"
+#include "formats/zim-safetensors-private.h"
+
+G_BEGIN_DECLS
+
+typedef struct {
+  ZimWeight   weight;  /* its name is the key in entries */
+  char       *name;    /* owns weight.name, perhaps with a prefix before it */
+  const char *path;    /* no-ref: of the file that holds it */
+  const char *foreign; /* (nullable) no-ref: a type that ZimDType lacks; weight is then only a name */
+  gsize       mapped;  /* bytes of memory of its own behind weight.data */
+} ZimEntry;
+
+typedef struct {
+  char       *path;    /* file or folder */
+  GPtrArray  *files;   /* of ZimSafetensors: keep the data mapped */
+  GHashTable *entries; /* weight.name → ZimEntry */
+} ZimWeights;
+
+struct _ZimCheckpoint {
+  gatomicrefcount  ref_count;
+  char            *path;
+  ZimConfig        config;
+  GBytes          *tokenizer;
+  ZimWeights       components[ZIM_N_COMPONENTS];
+
+  /* Of a generated one: entries then change, under the lock. */
+  ZimFillFunc      fill; /* (nullable) */
+  gpointer         user_data;
+  ZimDType         dtype;
+  GMutex           lock;
+};
+
+ZimCheckpoint  *_zim_checkpoint_new            (const char       *path);
+
+/* The entry of that name, whatever its type is. */
+const ZimEntry *_zim_checkpoint_find           (ZimCheckpoint    *self,
+                                                ZimComponent      component,
+                                                const char       *name);
+
+/* Takes the entry; an error if there is one of its name. */
+gboolean        _zim_checkpoint_add            (ZimCheckpoint    *self,
+                                                ZimComponent      component,
+                                                ZimEntry         *entry,
+                                                GError          **error);
+
+/* All tensors of a file whose names start with the prefix, under the names that are in use here. */
+gboolean        _zim_checkpoint_add_file       (ZimCheckpoint    *self,
+                                                ZimComponent      component,
+                                                ZimSafetensors   *file,
+                                                const char       *prefix,
+                                                GError          **error);
+
+/* The weights of a diffusers component's folder: index and shards, or one file. */
+gboolean        _zim_checkpoint_add_folder     (ZimCheckpoint    *self,
+                                                ZimComponent      component,
+                                                const char       *path,
+                                                GCancellable     *cancellable,
+                                                GError          **error);
+
+/* Fills the component's configuration from the shapes of its tensors. */
+gboolean        _zim_checkpoint_measure        (ZimCheckpoint    *self,
+                                                ZimComponent      component,
+                                                GError          **error);
+
+/* The tensor of a generated checkpoint, made if need be. Call with the lock held. */
+const ZimEntry *_zim_checkpoint_generate       (ZimCheckpoint    *self,
+                                                ZimComponent      component,
+                                                const char       *name,
+                                                guint             n_dims,
+                                                const gint64     *dims,
+                                                GError          **error);
+
+/* “text_encoder”: diffusers' folder. */
+const char     *_zim_component_get_name        (ZimComponent      component);
+
+G_END_DECLS

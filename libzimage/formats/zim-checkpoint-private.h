@@ -1,0 +1,102 @@
+/* zim-checkpoint-private.h: an opened model: configurations, named weights and the tokenizer's file
+ *
+ * Whatever the files were (a diffusers folder, ComfyUI single files), the names asked for here are
+ * those of diffusers and transformers. Weights stay mapped from disk for as long as the checkpoint
+ * lives.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include <gio/gio.h>
+
+#include "compute/zim-weight-private.h"
+#include "formats/zim-config-private.h"
+
+G_BEGIN_DECLS
+
+typedef enum {
+  ZIM_COMPONENT_TRANSFORMER,
+  ZIM_COMPONENT_TEXT_ENCODER,
+  ZIM_COMPONENT_AUTOENCODER,
+  ZIM_N_COMPONENTS,
+} ZimComponent;
+
+typedef struct _ZimCheckpoint ZimCheckpoint; /* reference counted, immutable once opened: any thread */
+
+/* Where the parts of a model lie that is not one folder. NULL members are looked for beside
+ * transformer. */
+typedef struct {
+  const char *transformer;  /* a ComfyUI single file (or all-in-one) or diffusers-named file */
+  const char *text_encoder; /* file or folder */
+  const char *vae;          /* file or folder */
+  const char *tokenizer;    /* tokenizer.json or the folder that holds it */
+  int         variant;      /* a ZimVariant value, 0 turbo, 1 base; −1: the file's name has to tell */
+} ZimCheckpointParts;
+
+ZimCheckpoint   *zim_checkpoint_open_folder  (const char                *path,
+                                              GCancellable              *cancellable,
+                                              GError                   **error);
+ZimCheckpoint   *zim_checkpoint_open_parts   (const ZimCheckpointParts  *parts,
+                                              GCancellable              *cancellable,
+                                              GError                   **error);
+ZimCheckpoint   *zim_checkpoint_ref          (ZimCheckpoint             *self);
+void             zim_checkpoint_unref        (ZimCheckpoint             *self);
+
+const char      *zim_checkpoint_get_path     (ZimCheckpoint             *self); /* or the transformer's file */
+const ZimConfig *zim_checkpoint_get_config   (ZimCheckpoint             *self);
+
+/* (transfer none) tokenizer.json; (nullable) if generated. */
+GBytes          *zim_checkpoint_get_tokenizer (ZimCheckpoint            *self);
+
+/* The weight of that name, or NULL if the checkpoint has none (or one of a type that ZimDType
+ * lacks). A fused ComfyUI tensor is found under its parts' names (attention.qkv rows as to_q,
+ * to_k, to_v). The text encoder's names are the same with and without a leading “model.”;
+ * ZimWeight.name is without. */
+const ZimWeight *zim_checkpoint_lookup       (ZimCheckpoint             *self,
+                                              ZimComponent               component,
+                                              const char                *name);
+
+/* The same with the shape that its user expects: ZIM_ERROR_MISSING_TENSOR, ZIM_ERROR_BAD_SHAPE,
+ * or ZIM_ERROR_UNSUPPORTED for a type that no network computes with (F8_E4M3, I64, I32, …), with
+ * the file, the tensor, found and expected. A weight that stores [n] passes where [1, n] is
+ * asked for and the other way round. */
+const ZimWeight *zim_checkpoint_require      (ZimCheckpoint             *self,
+                                              ZimComponent               component,
+                                              const char                *name,
+                                              guint                      n_dims,
+                                              const gint64              *dims,
+                                              GError                   **error);
+
+/* All weights of a component, by name: for listings, totals and prefetching. (transfer container), of
+ * const ZimWeight. */
+GPtrArray       *zim_checkpoint_list         (ZimCheckpoint             *self,
+                                              ZimComponent               component);
+
+/* A checkpoint without files: zim_checkpoint_require () makes a tensor of the shape it is asked
+ * for on first request and has it filled. lookup and list give what has been made so far. fill
+ * is called with a lock held and must not call back; name is “component/name”, with diffusers'
+ * folder for the component and no leading “model.” for the text encoder:
+ * “transformer/layers.0.attention.to_q.weight”. */
+typedef void (*ZimFillFunc) (const char   *name,
+                             guint         n_dims,
+                             const gint64 *dims,
+                             ZimDType      dtype,
+                             void         *data,
+                             gpointer      user_data);
+
+ZimCheckpoint   *zim_checkpoint_new_generated (const ZimConfig          *config,
+                                              GBytes                    *tokenizer, /* (nullable) */
+                                              ZimDType                   dtype,
+                                              ZimFillFunc                fill,
+                                              gpointer                   user_data);
+
+/* Writes a diffusers folder of the tensors that the checkpoint has. */
+gboolean         zim_checkpoint_write_folder (ZimCheckpoint             *self,
+                                              const char                *path,
+                                              GError                   **error);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ZimCheckpoint, zim_checkpoint_unref)
+
+G_END_DECLS

@@ -1,0 +1,392 @@
+/* zim-checkpoint.c: an opened model, whatever files it came from
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include "formats/zim-checkpoint-internal.h"
+#include "formats/zim-json-private.h"
+#include "formats/zim-name-map-private.h"
+#include "zim-error.h"
+
+#include <glib/gi18n-lib.h>
+#include <sys/mman.h>
+
+static void
+entry_free (gpointer data)
+{
+  ZimEntry *entry = data;
+
+  if (entry->mapped > 0)
+    munmap ((void *) entry->weight.data, entry->mapped);
+  g_free (entry->name);
+  g_free (entry);
+}
+
+const char *
+_zim_component_get_name (ZimComponent component)
+{
+  static const char *const names[ZIM_N_COMPONENTS] = {
+    [ZIM_COMPONENT_TRANSFORMER] = "transformer",
+    [ZIM_COMPONENT_TEXT_ENCODER] = "text_encoder",
+    [ZIM_COMPONENT_AUTOENCODER] = "vae",
+  };
+
+  return names[component];
+}
+
+ZimCheckpoint *
+_zim_checkpoint_new (const char *path)
+{
+  ZimCheckpoint *self = g_new0 (ZimCheckpoint, 1);
+
+  g_atomic_ref_count_init (&self->ref_count);
+  g_mutex_init (&self->lock);
+  self->path = g_strdup (path);
+  for (guint i = 0; i < ZIM_N_COMPONENTS; i++)
+    {
+      self->components[i].path = g_strdup (path);
+      self->components[i].files =
+        g_ptr_array_new_with_free_func ((GDestroyNotify) zim_safetensors_unref);
+      self->components[i].entries = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, entry_free);
+    }
+  return self;
+}
+
+ZimCheckpoint *
+zim_checkpoint_ref (ZimCheckpoint *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  g_atomic_ref_count_inc (&self->ref_count);
+  return self;
+}
+
+void
+zim_checkpoint_unref (ZimCheckpoint *self)
+{
+  g_return_if_fail (self != NULL);
+
+  if (!g_atomic_ref_count_dec (&self->ref_count))
+    return;
+  for (guint i = 0; i < ZIM_N_COMPONENTS; i++)
+    {
+      g_hash_table_unref (self->components[i].entries);
+      g_ptr_array_unref (self->components[i].files);
+      g_free (self->components[i].path);
+    }
+  g_clear_pointer (&self->tokenizer, g_bytes_unref);
+  zim_config_clear (&self->config);
+  g_mutex_clear (&self->lock);
+  g_free (self->path);
+  g_free (self);
+}
+
+const char *
+zim_checkpoint_get_path (ZimCheckpoint *self)
+{
+  return self->path;
+}
+
+const ZimConfig *
+zim_checkpoint_get_config (ZimCheckpoint *self)
+{
+  return &self->config;
+}
+
+GBytes *
+zim_checkpoint_get_tokenizer (ZimCheckpoint *self)
+{
+  return self->tokenizer;
+}
+
+/* The text encoder's names come with and without the prefix of the class around the network. */
+static const char *
+strip_name (ZimComponent  component,
+            const char   *name)
+{
+  if (component == ZIM_COMPONENT_TEXT_ENCODER && g_str_has_prefix (name, "model."))
+    return name + strlen ("model.");
+  return name;
+}
+
+const ZimEntry *
+_zim_checkpoint_find (ZimCheckpoint *self,
+                      ZimComponent   component,
+                      const char    *name)
+{
+  return g_hash_table_lookup (self->components[component].entries, strip_name (component, name));
+}
+
+gboolean
+_zim_checkpoint_add (ZimCheckpoint  *self,
+                     ZimComponent    component,
+                     ZimEntry       *entry,
+                     GError        **error)
+{
+  const ZimEntry *other = _zim_checkpoint_find (self, component, entry->weight.name);
+  gboolean ok = other == NULL;
+
+  if (ok)
+    {
+      g_hash_table_insert (self->components[component].entries, (char *) entry->weight.name, entry);
+    }
+  else
+    {
+      g_autofree char *name = zim_json_shorten (entry->weight.name);
+
+      g_set_error (error, ZIM_ERROR, ZIM_ERROR_BAD_FILE,
+                   _("%s: Tensor “%s” is there twice, the other in “%s”"),
+                   entry->path, name, other->path);
+      entry_free (entry);
+    }
+  return ok;
+}
+
+/* Attention weights of latent-diffusion's autoencoder are 1×1 convolutions, [c, c, 1, 1]. */
+static void
+squeeze (ZimWeight *weight)
+{
+  if (weight->n_dims == 4 && weight->dims[2] == 1 && weight->dims[3] == 1 &&
+      strstr (weight->name, ".attentions.") != NULL)
+    weight->n_dims = 2;
+}
+
+/* Rows i·n/3 to (i + 1)·n/3 of a fused tensor, or all of one that is not. */
+static gboolean
+take_rows (ZimWeight  *weight,
+           guint       part,
+           guint       n_parts,
+           const char *path,
+           GError    **error)
+{
+  g_autofree char *shape = NULL;
+
+  if (n_parts == 1)
+    return TRUE;
+  if (weight->n_dims > 0 && weight->dims[0] % n_parts == 0)
+    {
+      weight->dims[0] /= n_parts;
+      weight->size /= n_parts;
+      weight->data += part * weight->size;
+      return TRUE;
+    }
+  shape = zim_shape_to_string (weight->n_dims, weight->dims);
+  g_set_error (error, ZIM_ERROR, ZIM_ERROR_BAD_SHAPE,
+               _("%s: Tensor “%s” is part of one of shape %s, whose rows do not fall into three parts"),
+               path, weight->name, shape);
+  return FALSE;
+}
+
+/* One stored tensor under its names. weight is NULL for one of a foreign type. */
+static gboolean
+add_stored (ZimCheckpoint    *self,
+            ZimComponent      component,
+            const char       *path,
+            const char       *stored_name,
+            const ZimWeight  *weight,
+            const char       *foreign,
+            guint             n_up_blocks,
+            GError          **error)
+{
+  g_auto(GStrv) names = zim_name_map (component, stored_name, n_up_blocks);
+  guint n = g_strv_length (names);
+
+  for (guint i = 0; i < n; i++)
+    {
+      ZimEntry *entry = g_new0 (ZimEntry, 1);
+
+      if (weight != NULL)
+        entry->weight = *weight;
+      entry->path = path;
+      entry->foreign = foreign;
+      entry->name = g_strdup (names[i]);
+      entry->weight.name = entry->name;
+      if (weight != NULL && !take_rows (&entry->weight, i, n, path, error))
+        {
+          entry_free (entry);
+          return FALSE;
+        }
+      squeeze (&entry->weight);
+      if (!_zim_checkpoint_add (self, component, entry, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+/* How many up blocks latent-diffusion's names count in a file. */
+static guint
+count_up_blocks (ZimSafetensors *file,
+                 const char     *prefix)
+{
+  guint n = 0;
+  guint index;
+
+  for (guint i = 0; i < zim_safetensors_get_n (file); i++)
+    {
+      const char *name = zim_safetensors_get (file, i)->name;
+
+      if (g_str_has_prefix (name, prefix) &&
+          zim_name_map_match (name + strlen (prefix), "decoder.up.#.", &index))
+        n = MAX (n, index + 1);
+    }
+  return n;
+}
+
+static gboolean
+add_foreign (ZimCheckpoint   *self,
+             ZimComponent     component,
+             ZimSafetensors  *file,
+             const char      *prefix,
+             guint            n_up_blocks,
+             GError         **error)
+{
+  GHashTableIter iter;
+  gpointer name;
+  gpointer type;
+
+  g_hash_table_iter_init (&iter, zim_safetensors_get_foreign (file));
+  while (g_hash_table_iter_next (&iter, &name, &type))
+    if (g_str_has_prefix (name, prefix) &&
+        !add_stored (self, component, zim_safetensors_get_path (file),
+                     (char *) name + strlen (prefix),
+                     NULL, type, n_up_blocks, error))
+      return FALSE;
+  return TRUE;
+}
+
+gboolean
+_zim_checkpoint_add_file (ZimCheckpoint   *self,
+                          ZimComponent     component,
+                          ZimSafetensors  *file,
+                          const char      *prefix,
+                          GError         **error)
+{
+  guint n_up_blocks = component == ZIM_COMPONENT_AUTOENCODER ? count_up_blocks (file, prefix) : 0;
+
+  g_ptr_array_add (self->components[component].files, zim_safetensors_ref (file));
+  for (guint i = 0; i < zim_safetensors_get_n (file); i++)
+    {
+      const ZimWeight *weight = zim_safetensors_get (file, i);
+
+      if (g_str_has_prefix (weight->name, prefix) &&
+          !add_stored (self, component, zim_safetensors_get_path (file),
+                       weight->name + strlen (prefix),
+                       weight, NULL, n_up_blocks, error))
+        return FALSE;
+    }
+  return add_foreign (self, component, file, prefix, n_up_blocks, error);
+}
+
+const ZimWeight *
+zim_checkpoint_lookup (ZimCheckpoint *self,
+                       ZimComponent   component,
+                       const char    *name)
+{
+  g_autoptr(GMutexLocker) locker = self->fill != NULL ? g_mutex_locker_new (&self->lock) : NULL;
+  const ZimEntry *entry = _zim_checkpoint_find (self, component, name);
+
+  return entry != NULL && entry->foreign == NULL ? &entry->weight : NULL;
+}
+
+/* Shapes are the same if they differ by leading dimensions of 1 alone: files have pad tokens as
+ * [1, n] and as [n]. */
+static gboolean
+same_shape (const ZimWeight *weight,
+            guint            n_dims,
+            const gint64    *dims)
+{
+  guint n = weight->n_dims;
+  const gint64 *found = weight->dims;
+
+  for (; n > 1 && *found == 1; n--)
+    found++;
+  for (; n_dims > 1 && *dims == 1; n_dims--)
+    dims++;
+  return n == n_dims && (n == 0 || memcmp (found, dims, n * sizeof *dims) == 0);
+}
+
+static gboolean
+check_entry (const ZimEntry  *entry,
+             guint            n_dims,
+             const gint64    *dims,
+             GError         **error)
+{
+  const ZimWeight *weight = &entry->weight;
+  g_autofree char *found = NULL;
+  g_autofree char *expected = NULL;
+
+  if (entry->foreign != NULL || weight->dtype == ZIM_DTYPE_I32)
+    {
+      g_set_error (error, ZIM_ERROR, ZIM_ERROR_UNSUPPORTED,
+                   _("%s: Tensor “%s” is of type %s, supported are F32, F16 and BF16"),
+                   entry->path, weight->name,
+                   entry->foreign != NULL ? entry->foreign : zim_dtype_name (weight->dtype));
+      return FALSE;
+    }
+  if (same_shape (weight, n_dims, dims))
+    return TRUE;
+  found = zim_shape_to_string (weight->n_dims, weight->dims);
+  expected = zim_shape_to_string (n_dims, dims);
+  g_set_error (error, ZIM_ERROR, ZIM_ERROR_BAD_SHAPE, _("%s: Tensor “%s” has shape %s, expected %s"),
+               entry->path, weight->name, found, expected);
+  return FALSE;
+}
+
+const ZimWeight *
+zim_checkpoint_require (ZimCheckpoint  *self,
+                        ZimComponent    component,
+                        const char     *name,
+                        guint           n_dims,
+                        const gint64   *dims,
+                        GError        **error)
+{
+  g_autoptr(GMutexLocker) locker = self->fill != NULL ? g_mutex_locker_new (&self->lock) : NULL;
+  const ZimEntry *entry = _zim_checkpoint_find (self, component, name);
+
+  if (entry == NULL && self->fill != NULL)
+    {
+      entry = _zim_checkpoint_generate (self, component, strip_name (component, name),
+                                        n_dims, dims, error);
+      return entry != NULL ? &entry->weight : NULL;
+    }
+  if (entry == NULL)
+    {
+      g_set_error (error, ZIM_ERROR, ZIM_ERROR_MISSING_TENSOR, _("%s: Tensor “%s” is missing"),
+                   self->components[component].path, name);
+      return NULL;
+    }
+  return check_entry (entry, n_dims, dims, error) ? &entry->weight : NULL;
+}
+
+static int
+compare_names (gconstpointer a,
+               gconstpointer b)
+{
+  const ZimWeight *const *x = a;
+  const ZimWeight *const *y = b;
+
+  return strcmp ((*x)->name, (*y)->name);
+}
+
+GPtrArray *
+zim_checkpoint_list (ZimCheckpoint *self,
+                     ZimComponent   component)
+{
+  g_autoptr(GMutexLocker) locker = self->fill != NULL ? g_mutex_locker_new (&self->lock) : NULL;
+  GPtrArray *weights = g_ptr_array_new ();
+  GHashTableIter iter;
+  gpointer value;
+
+  g_hash_table_iter_init (&iter, self->components[component].entries);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      ZimEntry *entry = value;
+
+      if (entry->foreign == NULL)
+        g_ptr_array_add (weights, &entry->weight);
+    }
+  g_ptr_array_sort (weights, compare_names);
+  return weights;
+}

@@ -1,0 +1,452 @@
+/* zim-benchmark.c: measures a model on a device
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include <glib/gi18n-lib.h>
+#include <stdio.h>
+
+#include "compute/cpu/zim-cpu-team-private.h"
+#include "diffusion/zim-denoiser-private.h"
+#include "zim-benchmark.h"
+#include "zim-device-private.h"
+#include "zim-enum-types.h"
+#include "zim-error.h"
+#include "zim-params.h"
+#include "zim-synthetic-private.h"
+
+/**
+ * ZimBenchmark:
+ *
+ * Times the stages of a model, alone and as a share of what the device can do.
+ *
+ * The share is that of the peak measured in the same run: the best of five half-second loops of the widest dot
+ * instruction of the precision, from registers alone, on all threads.
+ *
+ * A benchmark is used by one thread at a time.
+ */
+struct _ZimBenchmark {
+  GObject       parent_instance;
+
+  ZimModel     *model;
+  ZimDevice    *device;
+  int           width;
+  int           height;
+  ZimPrecision  precision;
+};
+
+G_DEFINE_FINAL_TYPE (ZimBenchmark, zim_benchmark, G_TYPE_OBJECT)
+
+#define PROMPT_TOKENS 62 /* a prompt of usual length */
+#define RUNS 3           /* the median counts */
+#define CANCEL_AFTER 20  /* ms into a step */
+
+static void
+zim_benchmark_finalize (GObject *object)
+{
+  ZimBenchmark *self = ZIM_BENCHMARK (object);
+
+  g_clear_object (&self->model);
+  g_clear_object (&self->device);
+  G_OBJECT_CLASS (zim_benchmark_parent_class)->finalize (object);
+}
+
+static void
+zim_benchmark_class_init (ZimBenchmarkClass *class)
+{
+  G_OBJECT_CLASS (class)->finalize = zim_benchmark_finalize;
+}
+
+static void
+zim_benchmark_init (ZimBenchmark *self)
+{
+  self->width = 512;
+  self->height = 512;
+}
+
+/**
+ * zim_benchmark_new:
+ * @model: a model
+ * @device: (nullable): a device, or %NULL for the best
+ *
+ * Creates a benchmark of a model.
+ *
+ * Returns: (transfer full): the benchmark
+ */
+ZimBenchmark *
+zim_benchmark_new (ZimModel  *model,
+                   ZimDevice *device)
+{
+  ZimBenchmark *self;
+
+  g_return_val_if_fail (ZIM_IS_MODEL (model), NULL);
+  g_return_val_if_fail (device == NULL || ZIM_IS_DEVICE (device), NULL);
+
+  self = g_object_new (ZIM_TYPE_BENCHMARK, NULL);
+  self->model = g_object_ref (model);
+  g_set_object (&self->device, device);
+  return self;
+}
+
+/**
+ * zim_benchmark_new_synthetic:
+ * @architecture: `z-image-turbo` or `z-image`
+ * @device: (nullable): a device, or %NULL for the best
+ * @error: return location for an error
+ *
+ * Creates a benchmark of the published model’s sizes with random weights.
+ *
+ * Fails with %ZIM_ERROR_NOT_FOUND if there is no such architecture.
+ *
+ * Returns: (transfer full): the benchmark
+ */
+ZimBenchmark *
+zim_benchmark_new_synthetic (const char  *architecture,
+                             ZimDevice   *device,
+                             GError     **error)
+{
+  g_autoptr(ZimModel) model = NULL;
+
+  g_return_val_if_fail (architecture != NULL, NULL);
+  g_return_val_if_fail (device == NULL || ZIM_IS_DEVICE (device), NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  model = _zim_model_new_synthetic (architecture, error);
+  return model != NULL ? zim_benchmark_new (model, device) : NULL;
+}
+
+/**
+ * zim_benchmark_set_size:
+ * @self: a benchmark
+ * @width: pixels, a multiple of 16
+ * @height: pixels, a multiple of 16
+ *
+ * Sets the size of the picture; 512 × 512 without this.
+ */
+void
+zim_benchmark_set_size (ZimBenchmark *self,
+                        int           width,
+                        int           height)
+{
+  g_return_if_fail (ZIM_IS_BENCHMARK (self));
+
+  self->width = width;
+  self->height = height;
+}
+
+/**
+ * zim_benchmark_set_precision:
+ * @self: a benchmark
+ * @precision: the operands of the matrix products
+ *
+ * Sets the precision; the device’s fastest without this.
+ */
+void
+zim_benchmark_set_precision (ZimBenchmark *self,
+                             ZimPrecision  precision)
+{
+  g_return_if_fail (ZIM_IS_BENCHMARK (self));
+
+  self->precision = precision;
+}
+
+/* One measured run */
+
+typedef struct {
+  ZimBenchmark  *benchmark;
+  ZimBackend    *backend;
+  ZimPrecision   precision;
+  double         peak;          /* FLOP/s */
+  guint          latent_width, latent_height;
+  GCancellable  *cancellable;
+  ZimModulation  modulation;
+  ZimDenoiser   *denoiser;
+  float         *latents;
+  float         *velocity;
+  double         cancel_seconds;
+} Bench;
+
+static void
+bench_clear (Bench *bench)
+{
+  g_clear_object (&bench->backend);
+  zim_modulation_clear (&bench->modulation);
+  g_free (bench->latents);
+  g_free (bench->velocity);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Bench, bench_clear)
+
+typedef gboolean (*StageFunc) (Bench   *bench,
+                               double  *flops,
+                               GError **error);
+
+static gboolean
+run_text (Bench   *bench,
+          double  *flops,
+          GError **error)
+{
+  ZimTextEncoder *encoder = _zim_model_get_text_encoder (bench->benchmark->model);
+  g_autofree float *features = NULL;
+  gint32 ids[PROMPT_TOKENS];
+  gsize arena;
+
+  for (guint i = 0; i < PROMPT_TOKENS; i++)
+    ids[i] = (gint32) i;
+  if (!zim_text_encoder_plan (encoder, bench->backend, bench->precision, PROMPT_TOKENS, &arena, flops, error))
+    return FALSE;
+  features = zim_text_encoder_run (encoder, bench->backend, bench->precision, ids, PROMPT_TOKENS, NULL, NULL,
+                                   bench->cancellable, error);
+  return features != NULL;
+}
+
+static gboolean
+set_up_step (Bench   *bench,
+             GError **error)
+{
+  ZimTransformer *transformer = _zim_model_get_transformer (bench->benchmark->model);
+  const ZimTransformerConfig *config = zim_transformer_get_config (transformer);
+  gsize n = (gsize) config->in_channels * bench->latent_width * bench->latent_height;
+  g_autofree float *features = g_new0 (float, (gsize) PROMPT_TOKENS * config->cap_feat_dim);
+  const float time = 0;
+
+  for (gsize i = 0; i < (gsize) PROMPT_TOKENS * config->cap_feat_dim; i++)
+    features[i] = (float) (i % 17) / 17;
+  bench->latents = g_new0 (float, n);
+  bench->velocity = g_new0 (float, n);
+  bench->denoiser = zim_denoiser_new (transformer, bench->backend, bench->precision, bench->latent_height, bench->latent_width,
+                                      PROMPT_TOKENS, FALSE, error);
+  return bench->denoiser != NULL &&
+         zim_modulation_init (&bench->modulation, transformer, bench->backend, bench->precision, &time, 1, NULL, NULL,
+                              bench->cancellable, error) &&
+         zim_denoiser_set_caption (bench->denoiser, features, NULL, NULL, bench->cancellable, error);
+}
+
+static gboolean
+run_step (Bench   *bench,
+          double  *flops,
+          GError **error)
+{
+  if (bench->denoiser == NULL && !set_up_step (bench, error))
+    return FALSE;
+  *flops = zim_denoiser_get_step_flops (bench->denoiser);
+  return zim_denoiser_run (bench->denoiser, &bench->modulation, 0, bench->latents, bench->velocity, NULL, NULL,
+                           bench->cancellable, error);
+}
+
+static gboolean
+run_decode (Bench   *bench,
+            double  *flops,
+            GError **error)
+{
+  ZimAutoencoder *autoencoder = _zim_model_get_autoencoder (bench->benchmark->model);
+  g_autofree float *image = NULL;
+  gsize arena;
+
+  if (!zim_autoencoder_plan (autoencoder, bench->backend, bench->precision, bench->latent_height, bench->latent_width, &arena,
+                             flops, error))
+    return FALSE;
+  image = zim_autoencoder_decode (autoencoder, bench->backend, bench->precision, bench->latents, bench->latent_height,
+                                  bench->latent_width, NULL, NULL, bench->cancellable, error);
+  return image != NULL;
+}
+
+static int
+compare_doubles (gconstpointer a,
+                 gconstpointer b)
+{
+  double x = *(const double *) a, y = *(const double *) b;
+
+  return x < y ? -1 : x > y;
+}
+
+/* Runs a stage until its time is known: {"seconds","gflops","peak_percent"}; first is the time of the first run, which
+ * also reads the weights from disk. */
+static GVariant *
+measure (Bench      *bench,
+         StageFunc   stage,
+         double     *first,
+         GError    **error)
+{
+  g_auto(GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
+  double seconds[RUNS + 1], flops = 0, median;
+
+  for (guint i = 0; i <= RUNS; i++)
+    {
+      gint64 start = g_get_monotonic_time ();
+
+      if (!stage (bench, &flops, error))
+        return NULL;
+      seconds[i] = (g_get_monotonic_time () - start) / 1e6;
+    }
+  *first += seconds[0];
+  qsort (seconds + 1, RUNS, sizeof *seconds, compare_doubles);
+  median = seconds[1 + RUNS / 2];
+  g_variant_dict_insert (&dict, "seconds", "d", median);
+  g_variant_dict_insert (&dict, "gflops", "d", flops / median / 1e9);
+  g_variant_dict_insert (&dict, "peak_percent", "d", 100 * flops / median / bench->peak);
+  return g_variant_ref_sink (g_variant_dict_end (&dict));
+}
+
+/* Cancellation in the middle of a step */
+
+static gpointer
+cancel_later (gpointer data)
+{
+  Bench *bench = data;
+
+  g_usleep (CANCEL_AFTER * 1000);
+  bench->cancel_seconds = (double) g_get_monotonic_time ();
+  g_cancellable_cancel (bench->cancellable);
+  return NULL;
+}
+
+static void
+measure_cancel (Bench *bench)
+{
+  GCancellable *outer = bench->cancellable;
+  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr(GError) error = NULL;
+  GThread *thread;
+  double flops;
+  gboolean finished;
+
+  bench->cancellable = cancellable;
+  thread = g_thread_new ("zimage-cancel", cancel_later, bench);
+  finished = run_step (bench, &flops, &error);
+  g_thread_join (thread);
+  /* A model so small that its step was over before: nothing was waited for. */
+  bench->cancel_seconds = finished ? 0 : (g_get_monotonic_time () - bench->cancel_seconds) / 1e6;
+  bench->cancellable = outer;
+}
+
+/* A field of /proc/self/status in bytes: “VmHWM”, “RssAnon”. */
+static guint64
+read_status (const char *field)
+{
+  g_autofree char *text = NULL;
+  g_autofree char *key = g_strconcat ("\n", field, ":", NULL);
+  const char *found;
+
+  if (!g_file_get_contents ("/proc/self/status", &text, NULL, NULL) || (found = strstr (text, key)) == NULL)
+    return 0;
+  return g_ascii_strtoull (found + strlen (key), NULL, 10) * 1024;
+}
+
+static gboolean
+check_size (ZimBenchmark  *self,
+            GError       **error)
+{
+  g_autoptr(ZimParams) params = zim_params_new ("benchmark");
+
+  zim_params_set_size (params, self->width, self->height);
+  zim_params_set_steps (params, 1);
+  return zim_params_validate (params, error);
+}
+
+static gboolean
+set_up (ZimBenchmark  *self,
+        Bench         *bench,
+        GError       **error)
+{
+  guint scale = zim_autoencoder_get_scale (_zim_model_get_autoencoder (self->model));
+
+  if (self->device == NULL)
+    self->device = zim_device_find (g_getenv ("ZIM_DEVICE"), error);
+  if (self->device == NULL || !check_size (self, error))
+    return FALSE;
+  bench->benchmark = self;
+  bench->backend = _zim_device_create_backend (self->device, error);
+  if (bench->backend == NULL)
+    return FALSE;
+  bench->precision = self->precision != ZIM_PRECISION_AUTO ? self->precision : zim_device_get_precision (self->device);
+  bench->latent_width = (guint) self->width / scale;
+  bench->latent_height = (guint) self->height / scale;
+  bench->peak = zim_backend_measure_peak (bench->backend, bench->precision);
+  return TRUE;
+}
+
+static const char *
+precision_name (ZimPrecision precision)
+{
+  g_autoptr(GEnumClass) class = g_type_class_ref (ZIM_TYPE_PRECISION);
+
+  return g_enum_get_value (class, precision)->value_nick;
+}
+
+/**
+ * zim_benchmark_run:
+ * @self: a benchmark
+ * @cancellable: (nullable): a cancellable
+ * @error: return location for an error
+ *
+ * Measures. It takes about four times as long as a text encoding, a step and a decoding, and three seconds.
+ *
+ * The result is a dictionary (`a{sv}`) of “device”, “model”, “width”, “height”, “threads”, “precision”, “peak_gflops”,
+ * “stages” (a dictionary of “text”, “step” and “decode”, each with “seconds”, “gflops” and “peak_percent”),
+ * “peak_memory_bytes”, “anonymous_memory_bytes” (both of the process, the second without mapped files),
+ * “load_seconds” (what the first runs took beyond the later ones) and “cancel_seconds” (from
+ * cancelling within a step to the return).
+ *
+ * Fails with %ZIM_ERROR_INVALID_PARAMS if the size is out of range, with %ZIM_ERROR_DEVICE, %ZIM_ERROR_OUT_OF_MEMORY
+ * and %G_IO_ERROR_CANCELLED.
+ *
+ * Returns: (transfer full): the result
+ */
+GVariant *
+zim_benchmark_run (ZimBenchmark  *self,
+                   GCancellable  *cancellable,
+                   GError       **error)
+{
+  static const struct {
+    const char *name;
+    StageFunc   func;
+  } stages[] = { { "text", run_text }, { "step", run_step }, { "decode", run_decode } };
+  g_auto(GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
+  g_auto(GVariantDict) stage_dict = G_VARIANT_DICT_INIT (NULL);
+  g_auto(Bench) bench = { NULL };
+  double first = 0, later = 0;
+
+  g_return_val_if_fail (ZIM_IS_BENCHMARK (self), NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  bench.cancellable = cancellable;
+  if (!set_up (self, &bench, error))
+    return NULL;
+  for (guint i = 0; i < G_N_ELEMENTS (stages); i++)
+    {
+      g_autoptr(GVariant) stage = NULL;
+      double seconds;
+
+      /* The decoder is given room: the step is over by then. */
+      if (stages[i].func == run_decode)
+        {
+          measure_cancel (&bench);
+          g_clear_pointer (&bench.denoiser, zim_denoiser_free);
+        }
+      stage = measure (&bench, stages[i].func, &first, error);
+      if (stage == NULL)
+        {
+          g_clear_pointer (&bench.denoiser, zim_denoiser_free);
+          return NULL;
+        }
+      g_variant_lookup (stage, "seconds", "d", &seconds);
+      later += seconds;
+      g_variant_dict_insert_value (&stage_dict, stages[i].name, stage);
+    }
+  g_variant_dict_insert (&dict, "device", "s", zim_device_get_name (self->device));
+  g_variant_dict_insert (&dict, "model", "s", zim_model_get_name (self->model));
+  g_variant_dict_insert (&dict, "width", "i", self->width);
+  g_variant_dict_insert (&dict, "height", "i", self->height);
+  g_variant_dict_insert (&dict, "threads", "u", zim_cpu_n_threads ());
+  g_variant_dict_insert (&dict, "precision", "s", precision_name (bench.precision));
+  g_variant_dict_insert (&dict, "peak_gflops", "d", bench.peak / 1e9);
+  g_variant_dict_insert_value (&dict, "stages", g_variant_dict_end (&stage_dict));
+  g_variant_dict_insert (&dict, "peak_memory_bytes", "t", read_status ("VmHWM"));
+  g_variant_dict_insert (&dict, "anonymous_memory_bytes", "t", read_status ("RssAnon"));
+  g_variant_dict_insert (&dict, "load_seconds", "d", MAX (0, first - later));
+  g_variant_dict_insert (&dict, "cancel_seconds", "d", bench.cancel_seconds);
+  return g_variant_ref_sink (g_variant_dict_end (&dict));
+}

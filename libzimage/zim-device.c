@@ -1,0 +1,360 @@
+/* zim-device.c: one thing that computes
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include <glib/gi18n-lib.h>
+#include <unistd.h>
+
+#include "compute/cpu/zim-cpu-private.h"
+#include "zim-device-private.h"
+#include "zim-enum-types.h"
+#include "zim-error.h"
+
+/**
+ * ZimDevice:
+ *
+ * Something that can run a model: the processor.
+ *
+ * [func@ZImage.Device.list] gives all of them, [func@ZImage.Device.find] the one that a name means. A device is only
+ * a description; what computes is the [class@ZImage.Pipeline] that is given it.
+ *
+ * Devices are immutable and can be used from any thread.
+ */
+struct _ZimDevice {
+  GObject        parent_instance;
+
+  char          *id;
+  char          *name;
+  ZimDeviceKind  kind;
+  guint64        memory;
+  char          *features;
+  ZimPrecision   precision;
+};
+
+G_DEFINE_FINAL_TYPE (ZimDevice, zim_device, G_TYPE_OBJECT)
+
+enum {
+  PROP_0,
+  PROP_ID,
+  PROP_NAME,
+  PROP_KIND,
+  PROP_MEMORY,
+  PROP_FEATURES,
+  PROP_PRECISION,
+  N_PROPS
+};
+
+static GParamSpec *properties[N_PROPS];
+
+static void
+zim_device_finalize (GObject *object)
+{
+  ZimDevice *self = ZIM_DEVICE (object);
+
+  g_free (self->id);
+  g_free (self->name);
+  g_free (self->features);
+  G_OBJECT_CLASS (zim_device_parent_class)->finalize (object);
+}
+
+static void
+zim_device_get_property (GObject    *object,
+                         guint       prop_id,
+                         GValue     *value,
+                         GParamSpec *pspec)
+{
+  ZimDevice *self = ZIM_DEVICE (object);
+
+  switch (prop_id)
+    {
+    case PROP_ID:
+      g_value_set_string (value, self->id);
+      break;
+    case PROP_NAME:
+      g_value_set_string (value, self->name);
+      break;
+    case PROP_KIND:
+      g_value_set_enum (value, self->kind);
+      break;
+    case PROP_MEMORY:
+      g_value_set_uint64 (value, self->memory);
+      break;
+    case PROP_FEATURES:
+      g_value_set_string (value, self->features);
+      break;
+    case PROP_PRECISION:
+      g_value_set_enum (value, self->precision);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+    }
+}
+
+static void
+zim_device_class_init (ZimDeviceClass *class)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (class);
+  const GParamFlags flags = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS;
+
+  object_class->finalize = zim_device_finalize;
+  object_class->get_property = zim_device_get_property;
+
+  /**
+   * ZimDevice:id:
+   *
+   * The name that chooses this device: `cpu`.
+   */
+  properties[PROP_ID] = g_param_spec_string ("id", NULL, NULL, NULL, flags);
+
+  /**
+   * ZimDevice:name:
+   *
+   * What the device calls itself.
+   */
+  properties[PROP_NAME] = g_param_spec_string ("name", NULL, NULL, NULL, flags);
+
+  /**
+   * ZimDevice:kind:
+   *
+   * What kind of device it is.
+   */
+  properties[PROP_KIND] = g_param_spec_enum ("kind", NULL, NULL, ZIM_TYPE_DEVICE_KIND, ZIM_DEVICE_KIND_CPU, flags);
+
+  /**
+   * ZimDevice:memory:
+   *
+   * The device’s memory in bytes.
+   */
+  properties[PROP_MEMORY] = g_param_spec_uint64 ("memory", NULL, NULL, 0, G_MAXUINT64, 0, flags);
+
+  /**
+   * ZimDevice:features:
+   *
+   * What it computes with, in words: instructions and threads.
+   */
+  properties[PROP_FEATURES] = g_param_spec_string ("features", NULL, NULL, NULL, flags);
+
+  /**
+   * ZimDevice:precision:
+   *
+   * The precision that %ZIM_PRECISION_AUTO stands for on this device.
+   */
+  properties[PROP_PRECISION] =
+    g_param_spec_enum ("precision", NULL, NULL, ZIM_TYPE_PRECISION, ZIM_PRECISION_F32, flags);
+
+  g_object_class_install_properties (object_class, N_PROPS, properties);
+}
+
+static void
+zim_device_init (ZimDevice *self)
+{
+}
+
+/* “model name : …” of /proc/cpuinfo; the machine's name elsewhere. */
+static char *
+cpu_name (void)
+{
+  g_autofree char *text = NULL;
+  g_auto(GStrv) lines = NULL;
+
+  if (!g_file_get_contents ("/proc/cpuinfo", &text, NULL, NULL))
+    return g_strdup ("CPU");
+  lines = g_strsplit (text, "\n", -1);
+  for (guint i = 0; lines[i] != NULL; i++)
+    {
+      const char *colon = strchr (lines[i], ':');
+
+      if (g_str_has_prefix (lines[i], "model name") && colon != NULL)
+        return g_strstrip (g_strdup (colon + 1));
+    }
+  return g_strdup ("CPU");
+}
+
+static ZimDevice *
+new_cpu_device (const ZimCpuKernels *kernels)
+{
+  ZimDevice *self = g_object_new (ZIM_TYPE_DEVICE, NULL);
+  guint n_threads = zim_cpu_n_threads ();
+
+  self->id = g_strdup ("cpu");
+  self->name = cpu_name ();
+  self->kind = ZIM_DEVICE_KIND_CPU;
+  self->memory = (guint64) sysconf (_SC_PHYS_PAGES) * sysconf (_SC_PAGESIZE);
+  self->features = g_strdup_printf (g_dngettext (GETTEXT_PACKAGE, "%s%s, %u thread", "%s%s, %u threads", n_threads),
+                                    kernels->name, kernels->has_bf16_dot ? " bf16" : "", n_threads);
+  self->precision = zim_cpu_auto_precision (kernels);
+  return self;
+}
+
+/**
+ * zim_device_list:
+ *
+ * Lists the devices that a model can run on, the best first.
+ *
+ * Returns: (transfer full): a list model of [class@ZImage.Device]
+ */
+GListModel *
+zim_device_list (void)
+{
+  GListStore *store = g_list_store_new (ZIM_TYPE_DEVICE);
+  const ZimCpuKernels *kernels = zim_cpu_kernels_get (NULL);
+
+  if (kernels != NULL)
+    {
+      g_autoptr(ZimDevice) cpu = new_cpu_device (kernels);
+
+      g_list_store_append (store, cpu);
+    }
+  return G_LIST_MODEL (store);
+}
+
+static gboolean
+matches (ZimDevice  *self,
+         const char *folded)
+{
+  g_autofree char *name = g_utf8_casefold (self->name, -1);
+
+  return g_strcmp0 (self->id, folded) == 0 || strstr (name, folded) != NULL;
+}
+
+/**
+ * zim_device_find:
+ * @name: (nullable): `auto` or %NULL for the best, `cpu`, or a part of a listed name in any case
+ * @error: return location for an error
+ *
+ * Finds the device that a name means.
+ *
+ * Fails with %ZIM_ERROR_DEVICE if there is none.
+ *
+ * Returns: (transfer full): the device
+ */
+ZimDevice *
+zim_device_find (const char  *name,
+                 GError     **error)
+{
+  g_autoptr(GListModel) devices = NULL;
+  g_autofree char *folded = NULL;
+
+  if (zim_cpu_kernels_get (error) == NULL)
+    return NULL;
+  devices = zim_device_list ();
+  if (name == NULL || *name == '\0' || g_strcmp0 (name, "auto") == 0)
+    return g_list_model_get_item (devices, 0);
+  folded = g_utf8_casefold (name, -1);
+  for (guint i = 0; i < g_list_model_get_n_items (devices); i++)
+    {
+      g_autoptr(ZimDevice) device = g_list_model_get_item (devices, i);
+
+      if (matches (device, folded))
+        return g_steal_pointer (&device);
+    }
+  g_set_error (error, ZIM_ERROR, ZIM_ERROR_DEVICE, _("There is no device “%s”; “zimage devices” lists those that there are"),
+               name);
+  return NULL;
+}
+
+ZimBackend *
+_zim_device_create_backend (ZimDevice  *self,
+                            GError    **error)
+{
+  return zim_cpu_backend_new (NULL, 0, error);
+}
+
+/**
+ * zim_device_get_id:
+ * @self: a device
+ *
+ * Gets the name that chooses this device.
+ *
+ * Returns: the id
+ */
+const char *
+zim_device_get_id (ZimDevice *self)
+{
+  g_return_val_if_fail (ZIM_IS_DEVICE (self), NULL);
+
+  return self->id;
+}
+
+/**
+ * zim_device_get_name:
+ * @self: a device
+ *
+ * Gets what the device calls itself.
+ *
+ * Returns: the name
+ */
+const char *
+zim_device_get_name (ZimDevice *self)
+{
+  g_return_val_if_fail (ZIM_IS_DEVICE (self), NULL);
+
+  return self->name;
+}
+
+/**
+ * zim_device_get_kind:
+ * @self: a device
+ *
+ * Gets what kind of device it is.
+ *
+ * Returns: the kind
+ */
+ZimDeviceKind
+zim_device_get_kind (ZimDevice *self)
+{
+  g_return_val_if_fail (ZIM_IS_DEVICE (self), ZIM_DEVICE_KIND_CPU);
+
+  return self->kind;
+}
+
+/**
+ * zim_device_get_memory:
+ * @self: a device
+ *
+ * Gets the device’s memory.
+ *
+ * Returns: bytes
+ */
+guint64
+zim_device_get_memory (ZimDevice *self)
+{
+  g_return_val_if_fail (ZIM_IS_DEVICE (self), 0);
+
+  return self->memory;
+}
+
+/**
+ * zim_device_get_features:
+ * @self: a device
+ *
+ * Gets what the device computes with, in words.
+ *
+ * Returns: the features
+ */
+const char *
+zim_device_get_features (ZimDevice *self)
+{
+  g_return_val_if_fail (ZIM_IS_DEVICE (self), NULL);
+
+  return self->features;
+}
+
+/**
+ * zim_device_get_precision:
+ * @self: a device
+ *
+ * Gets the precision that %ZIM_PRECISION_AUTO stands for on this device.
+ *
+ * Returns: the precision
+ */
+ZimPrecision
+zim_device_get_precision (ZimDevice *self)
+{
+  g_return_val_if_fail (ZIM_IS_DEVICE (self), ZIM_PRECISION_F32);
+
+  return self->precision;
+}

@@ -1,0 +1,715 @@
+/* test-parts.c: single files under other programs' names
+ *
+ * The names are made here from those of diffusers by rules written the other way round, so that a
+ * wrong rule of the library finds no partner.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include "formats-util.h"
+#include "formats/zim-name-map-private.h"
+#include "formats/zim-safetensors-private.h"
+#include "zim-error.h"
+
+#include <glib/gstdio.h>
+
+/* Tensors of a file to be. */
+typedef struct {
+  GArray       *weights; /* of ZimWeight */
+  GStringChunk *names;
+  GPtrArray    *buffers; /* of fused data */
+} File;
+
+static File *
+file_new (void)
+{
+  File *file = g_new0 (File, 1);
+
+  file->weights = g_array_new (FALSE, FALSE, sizeof (ZimWeight));
+  file->names = g_string_chunk_new (4096);
+  file->buffers = g_ptr_array_new_with_free_func (g_free);
+  return file;
+}
+
+static void
+file_free (File *file)
+{
+  g_array_unref (file->weights);
+  g_string_chunk_free (file->names);
+  g_ptr_array_unref (file->buffers);
+  g_free (file);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (File, file_free)
+
+static ZimWeight *
+file_add (File            *file,
+          const char      *prefix,
+          const char      *name,
+          const ZimWeight *weight)
+{
+  g_autofree char *full = g_strconcat (prefix, name, NULL);
+  ZimWeight copy = *weight;
+
+  copy.name = g_string_chunk_insert (file->names, full);
+  g_array_append_val (file->weights, copy);
+  return &g_array_index (file->weights, ZimWeight, file->weights->len - 1);
+}
+
+static void
+file_write (File       *file,
+            Folder     *folder,
+            const char *name)
+{
+  g_autoptr(GError) error = NULL;
+  g_autofree char *path = folder_file (folder, name);
+  g_autofree char *parent = g_path_get_dirname (path);
+
+  g_mkdir_with_parents (parent, 0777);
+  zim_safetensors_write (path, (const ZimWeight *) (void *) file->weights->data, file->weights->len,
+                         &error);
+  g_assert_no_error (error);
+}
+
+static char *
+substitute (const char *name,
+            const char *pattern,
+            const char *replacement)
+{
+  g_autoptr(GRegex) regex = g_regex_new (pattern, 0, 0, NULL);
+
+  return g_regex_replace (regex, name, -1, 0, replacement, 0, NULL);
+}
+
+static char *
+rename_all (const char        *name,
+            const char *const  rules[][2],
+            guint              n_rules)
+{
+  char *renamed = g_strdup (name);
+
+  for (guint i = 0; i < n_rules; i++)
+    {
+      g_autofree char *before = renamed;
+
+      renamed = substitute (before, rules[i][0], rules[i][1]);
+    }
+  return renamed;
+}
+
+/* [q; k; v] of the block that to_q belongs to. */
+static void
+add_fused (File            *file,
+           const char      *prefix,
+           ZimCheckpoint   *checkpoint,
+           const ZimWeight *q)
+{
+  static const char *const parts[] = { "to_q", "to_k", "to_v" };
+  g_autofree char *name = substitute (q->name, "to_q", "qkv");
+  guint8 *data = g_malloc (3 * q->size);
+  ZimWeight *fused;
+
+  for (guint i = 0; i < 3; i++)
+    {
+      g_autofree char *part = substitute (q->name, "to_q", parts[i]);
+      const ZimWeight *weight = zim_checkpoint_lookup (checkpoint, ZIM_COMPONENT_TRANSFORMER, part);
+
+      memcpy (data + i * q->size, weight->data, q->size);
+    }
+  g_ptr_array_add (file->buffers, data);
+  fused = file_add (file, prefix, name, q);
+  fused->data = data;
+  fused->dims[0] *= 3;
+  fused->size *= 3;
+}
+
+static void
+add_comfy_transformer (File          *file,
+                       const char    *prefix,
+                       ZimCheckpoint *checkpoint)
+{
+  static const char *const rules[][2] = {
+    { "^all_x_embedder\\.2-1", "x_embedder" },
+    { "^all_final_layer\\.2-1", "final_layer" },
+    { "norm_q", "q_norm" },
+    { "norm_k", "k_norm" },
+    { "to_out\\.0", "out" },
+  };
+  g_autoptr(GPtrArray) list = zim_checkpoint_list (checkpoint, ZIM_COMPONENT_TRANSFORMER);
+
+  for (guint i = 0; i < list->len; i++)
+    {
+      const ZimWeight *weight = g_ptr_array_index (list, i);
+      g_autofree char *name = rename_all (weight->name, rules, G_N_ELEMENTS (rules));
+
+      if (strstr (name, "to_q") != NULL)
+        add_fused (file, prefix, checkpoint, weight);
+      else if (strstr (name, "to_k") == NULL && strstr (name, "to_v") == NULL)
+        file_add (file, prefix, name, weight);
+    }
+}
+
+static void
+add_ldm_autoencoder (File          *file,
+                     const char    *prefix,
+                     ZimCheckpoint *checkpoint)
+{
+  static const char *const rules[][2] = {
+    { "conv_norm_out", "norm_out" },
+    { "down_blocks\\.(\\d)\\.resnets", "down.\\1.block" },
+    { "down_blocks\\.(\\d)\\.downsamplers\\.0", "down.\\1.downsample" },
+    { "up_blocks\\.0", "up.3" }, { "up_blocks\\.1", "up.2" },
+    { "up_blocks\\.2", "up.1" }, { "up_blocks\\.3", "up.0" },
+    { "(up\\.\\d)\\.resnets", "\\1.block" },
+    { "(up\\.\\d)\\.upsamplers\\.0", "\\1.upsample" },
+    { "conv_shortcut", "nin_shortcut" },
+    { "mid_block\\.resnets\\.0", "mid.block_1" },
+    { "mid_block\\.resnets\\.1", "mid.block_2" },
+    { "mid_block\\.attentions\\.0", "mid.attn_1" },
+    { "group_norm", "norm" },
+    { "to_q", "q" }, { "to_k", "k" }, { "to_v", "v" }, { "to_out\\.0", "proj_out" },
+  };
+  g_autoptr(GPtrArray) list = zim_checkpoint_list (checkpoint, ZIM_COMPONENT_AUTOENCODER);
+
+  for (guint i = 0; i < list->len; i++)
+    {
+      const ZimWeight *weight = g_ptr_array_index (list, i);
+      g_autofree char *name = rename_all (weight->name, rules, G_N_ELEMENTS (rules));
+      ZimWeight *added = file_add (file, prefix, name, weight);
+
+      if (strstr (name, "attn_1") != NULL && added->n_dims == 2)
+        {
+          added->n_dims = 4; /* a 1×1 convolution */
+          added->dims[2] = added->dims[3] = 1;
+        }
+    }
+}
+
+static void
+add_plain (File          *file,
+           const char    *prefix,
+           ZimCheckpoint *checkpoint,
+           ZimComponent   component)
+{
+  g_autoptr(GPtrArray) list = zim_checkpoint_list (checkpoint, component);
+
+  for (guint i = 0; i < list->len; i++)
+    {
+      const ZimWeight *weight = g_ptr_array_index (list, i);
+
+      file_add (file, prefix, weight->name, weight);
+    }
+}
+
+/* The tiny model in ComfyUI's three files, in the folders below folder. */
+static ZimCheckpoint *
+write_comfy (Folder     *folder,
+             ZimConfig  *config,
+             const char *transformer,
+             const char *transformer_prefix,
+             const char *text_encoder,
+             const char *vae)
+{
+  g_autoptr(File) transformer_file = file_new ();
+  g_autoptr(File) text_file = file_new ();
+  g_autoptr(File) vae_file = file_new ();
+  ZimCheckpoint *checkpoint;
+
+  tiny_config_init (config);
+  checkpoint = tiny_checkpoint_new (config, ZIM_DTYPE_BF16);
+  add_comfy_transformer (transformer_file, transformer_prefix, checkpoint);
+  add_plain (text_file, "model.", checkpoint, ZIM_COMPONENT_TEXT_ENCODER);
+  add_ldm_autoencoder (vae_file, "", checkpoint);
+  file_write (transformer_file, folder, transformer);
+  file_write (text_file, folder, text_encoder);
+  file_write (vae_file, folder, vae);
+  return checkpoint;
+}
+
+static ZimCheckpoint *
+open_parts (Folder      *folder,
+            const char  *transformer,
+            const char  *text_encoder,
+            const char  *vae,
+            const char  *tokenizer,
+            int          variant,
+            GError     **error)
+{
+  g_autofree char *transformer_path = folder_file (folder, transformer);
+  g_autofree char *text_path = text_encoder != NULL ? folder_file (folder, text_encoder) : NULL;
+  g_autofree char *vae_path = vae != NULL ? folder_file (folder, vae) : NULL;
+  g_autofree char *tokenizer_path = tokenizer != NULL ? folder_file (folder, tokenizer) : NULL;
+  ZimCheckpointParts parts = { transformer_path, text_path, vae_path, tokenizer_path, variant };
+
+  return zim_checkpoint_open_parts (&parts, NULL, error);
+}
+
+static void
+assert_same_sizes (const ZimConfig *a,
+                   const ZimConfig *b)
+{
+  g_assert_cmpmem (&a->transformer, sizeof a->transformer, &b->transformer, sizeof b->transformer);
+  g_assert_cmpmem (&a->text_encoder, sizeof a->text_encoder, &b->text_encoder,
+                   sizeof b->text_encoder);
+  g_assert_cmpmem (&a->autoencoder, sizeof a->autoencoder, &b->autoencoder, sizeof b->autoencoder);
+}
+
+/* Fused and renamed, every tensor is the same to the byte, and the sizes are found again. */
+static void
+test_comfy (Folder        *folder,
+            gconstpointer  unused)
+{
+  static const char *const prefixes[] = { "", "model.diffusion_model.", "diffusion_model." };
+
+  for (guint i = 0; i < G_N_ELEMENTS (prefixes); i++)
+    {
+      ZimConfig config;
+      g_autoptr(GError) error = NULL;
+      g_autoptr(ZimCheckpoint) expected = write_comfy (folder, &config, "z_turbo.safetensors",
+                                                       prefixes[i], "t.safetensors", "v.safetensors");
+      g_autoptr(ZimCheckpoint) opened = NULL;
+
+      folder_write (folder, "tok.json", "[1]", 3);
+      opened = open_parts (folder, "z_turbo.safetensors", "t.safetensors", "v.safetensors",
+                           "tok.json", -1, &error);
+      g_assert_no_error (error);
+      assert_same_sizes (&config, zim_checkpoint_get_config (opened));
+      assert_same_tensors (&config, expected, opened);
+      g_assert_cmpuint (g_bytes_get_size (zim_checkpoint_get_tokenizer (opened)), ==, 3);
+      g_assert_cmpfloat (zim_checkpoint_get_config (opened)->scheduler.shift, ==, 3);
+    }
+}
+
+/* Parts point into the mapped file: nothing is copied. */
+static void
+test_no_copies (Folder        *folder,
+                gconstpointer  unused)
+{
+  ZimConfig config;
+  g_autoptr(ZimCheckpoint) expected = write_comfy (folder, &config, "z_turbo.safetensors", "",
+                                                   "qwen_3_4b.safetensors", "ae.safetensors");
+  g_autoptr(ZimCheckpoint) opened = NULL;
+  const ZimWeight *q;
+  const ZimWeight *k;
+  const ZimWeight *v;
+
+  folder_write (folder, "tokenizer.json", "{}", 2);
+  opened = open_parts (folder, "z_turbo.safetensors", NULL, NULL, NULL, -1, NULL);
+  g_assert_nonnull (opened);
+  q = zim_checkpoint_lookup (opened, ZIM_COMPONENT_TRANSFORMER, "layers.1.attention.to_q.weight");
+  k = zim_checkpoint_lookup (opened, ZIM_COMPONENT_TRANSFORMER, "layers.1.attention.to_k.weight");
+  v = zim_checkpoint_lookup (opened, ZIM_COMPONENT_TRANSFORMER, "layers.1.attention.to_v.weight");
+  g_assert_true (k->data == q->data + q->size);
+  g_assert_true (v->data == k->data + k->size);
+}
+
+/* ComfyUI's own folders. */
+static void
+test_found_beside (Folder        *folder,
+                   gconstpointer  unused)
+{
+  ZimConfig config;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(ZimCheckpoint) expected =
+    write_comfy (folder, &config, "diffusion_models/z_image_turbo_bf16.safetensors", "",
+                 "text_encoders/qwen_3_4b.safetensors", "vae/ae.safetensors");
+  g_autoptr(ZimCheckpoint) opened = NULL;
+
+  folder_write (folder, "text_encoders/tokenizer/tokenizer.json", "{}", 2);
+  opened = open_parts (folder, "diffusion_models/z_image_turbo_bf16.safetensors", NULL, NULL, NULL,
+                       -1, &error);
+  g_assert_no_error (error);
+  assert_same_tensors (&config, expected, opened);
+}
+
+static void
+test_all_in_one (Folder        *folder,
+                 gconstpointer  unused)
+{
+  static const char *const vae_prefixes[] = { "vae.", "first_stage_model." };
+
+  for (guint i = 0; i < G_N_ELEMENTS (vae_prefixes); i++)
+    {
+      ZimConfig config;
+      g_autoptr(GError) error = NULL;
+      g_autoptr(ZimCheckpoint) expected = NULL;
+      g_autoptr(ZimCheckpoint) opened = NULL;
+      g_autoptr(File) file = file_new ();
+
+      tiny_config_init (&config);
+      expected = tiny_checkpoint_new (&config, ZIM_DTYPE_F32);
+      add_comfy_transformer (file, "model.diffusion_model.", expected);
+      add_plain (file, "text_encoders.qwen3_4b.transformer.model.", expected,
+                 ZIM_COMPONENT_TEXT_ENCODER);
+      add_ldm_autoencoder (file, vae_prefixes[i], expected);
+      file_write (file, folder, "all.safetensors");
+      folder_write (folder, "tokenizer.json", "{}", 2);
+      /* A text encoder beside it does not come before the one in it. */
+      folder_write (folder, "qwen_3_4b.safetensors", "bad", 3);
+      opened = open_parts (folder, "all.safetensors", NULL, NULL, NULL, 1, &error);
+      g_assert_no_error (error);
+      assert_same_sizes (&config, zim_checkpoint_get_config (opened));
+      assert_same_tensors (&config, expected, opened);
+    }
+}
+
+/* Single files under diffusers' names, and component folders with a configuration. */
+static void
+test_diffusers_names (Folder        *folder,
+                      gconstpointer  unused)
+{
+  ZimConfig config;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(ZimCheckpoint) expected = NULL;
+  g_autoptr(ZimCheckpoint) opened = NULL;
+  g_autoptr(ZimCheckpoint) mixed = NULL;
+
+  tiny_config_init (&config);
+  config.transformer.patch_size = 4;
+  config.autoencoder.use_quant_conv = TRUE;
+  config.autoencoder.use_post_quant_conv = TRUE;
+  config.autoencoder.mid_block_add_attention = FALSE;
+  expected = tiny_checkpoint_new (&config, ZIM_DTYPE_F16);
+  zim_checkpoint_write_folder (expected, folder->path, &error);
+  g_assert_no_error (error);
+
+  opened = open_parts (folder, "transformer/diffusion_pytorch_model.safetensors",
+                       "text_encoder/model.safetensors",
+                       "vae/diffusion_pytorch_model.safetensors", "tokenizer", 0, &error);
+  g_assert_no_error (error);
+  assert_same_sizes (&config, zim_checkpoint_get_config (opened));
+  assert_same_tensors (&config, expected, opened);
+
+  mixed = open_parts (folder, "transformer", NULL, NULL, NULL, 1, &error);
+  g_assert_no_error (error);
+  assert_same_sizes (&config, zim_checkpoint_get_config (mixed));
+  assert_same_tensors (&config, expected, mixed);
+}
+
+static void
+assert_not_opened (Folder     *folder,
+                   const char *transformer,
+                   int         variant,
+                   int         code,
+                   const char *message)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(ZimCheckpoint) opened = open_parts (folder, transformer, NULL, NULL, NULL, variant,
+                                                &error);
+
+  g_assert_null (opened);
+  assert_and_clear_error (&error, code, message);
+}
+
+/* What is missing is named with the option that gives it. */
+static void
+test_missing_parts (Folder        *folder,
+                    gconstpointer  unused)
+{
+  ZimConfig config;
+  g_autoptr(ZimCheckpoint) expected = write_comfy (folder, &config, "z.safetensors", "",
+                                                   "qwen_3_4b.safetensors", "ae.safetensors");
+  g_autofree char *text_encoder = folder_file (folder, "qwen_3_4b.safetensors");
+  g_autofree char *vae = folder_file (folder, "ae.safetensors");
+
+  assert_not_opened (folder, "z.safetensors", -1, ZIM_ERROR_BAD_CONFIG, "--variant turbo|base");
+  assert_not_opened (folder, "gone.safetensors", 0, ZIM_ERROR_NOT_FOUND, "gone.safetensors");
+  assert_not_opened (folder, "z.safetensors", 0, ZIM_ERROR_NOT_FOUND,
+                     "no tokenizer beside it. Name a tokenizer.json with --tokenizer");
+  g_unlink (vae);
+  assert_not_opened (folder, "z.safetensors", 0, ZIM_ERROR_NOT_FOUND,
+                     "has no autoencoder, and there is none beside it. Name one with --vae");
+  g_unlink (text_encoder);
+  assert_not_opened (folder, "z.safetensors", 0, ZIM_ERROR_NOT_FOUND,
+                     "has no text encoder, and there is none beside it. Name one with --text-encoder");
+}
+
+/* A file that was given for another part. */
+static void
+test_wrong_file (Folder        *folder,
+                 gconstpointer  unused)
+{
+  ZimConfig config;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(ZimCheckpoint) expected = write_comfy (folder, &config, "z.safetensors", "",
+                                                   "qwen_3_4b.safetensors", "ae.safetensors");
+
+  assert_not_opened (folder, "ae.safetensors", 0, ZIM_ERROR_MISSING_TENSOR,
+                     "There is no transformer in it: tensor “cap_embedder.0.weight” is missing");
+  g_assert_null (open_parts (folder, "z.safetensors", "ae.safetensors", NULL, NULL, 0, &error));
+  assert_and_clear_error (&error, ZIM_ERROR_MISSING_TENSOR, "There is no text encoder in it");
+  g_assert_null (open_parts (folder, "z.safetensors", NULL, "z.safetensors", NULL, 0, &error));
+  assert_and_clear_error (&error, ZIM_ERROR_MISSING_TENSOR, "There is no autoencoder in it");
+}
+
+static void
+test_variants (Folder        *folder,
+               gconstpointer  unused)
+{
+  static const struct {
+    const char *name;
+    int         variant;
+    gboolean    turbo;
+  } cases[] = {
+    { "Z-Image-TURBO.safetensors", -1, TRUE },
+    { "z_image_base_bf16.safetensors", -1, FALSE },
+    { "z_image_turbo.safetensors", 1, FALSE },
+    { "z.safetensors", 0, TRUE },
+    { "z.safetensors", 1, FALSE },
+  };
+
+  folder_write (folder, "tokenizer.json", "{}", 2);
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      ZimConfig config;
+      g_autoptr(GError) error = NULL;
+      g_autoptr(ZimCheckpoint) expected = write_comfy (folder, &config, cases[i].name, "",
+                                                       "qwen_3_4b.safetensors", "ae.safetensors");
+      g_autoptr(ZimCheckpoint) opened = open_parts (folder, cases[i].name, NULL, NULL, NULL,
+                                                    cases[i].variant, &error);
+      const ZimConfig *found;
+
+      g_assert_no_error (error);
+      found = zim_checkpoint_get_config (opened);
+      g_assert_cmpint (found->defaults.turbo, ==, cases[i].turbo);
+      g_assert_cmpfloat (found->scheduler.shift, ==, cases[i].turbo ? 3 : 6);
+      g_assert_cmpuint (found->defaults.steps, ==, cases[i].turbo ? 8 : 50);
+    }
+}
+
+/* Changes to one tensor of a good file and the error they give. */
+typedef enum {
+  REMOVE,
+  DUPLICATE,  /* under the second name */
+  CUT_ROW,    /* one row less */
+  FLATTEN,    /* one dimension of all elements */
+} Change;
+
+static const struct {
+  const char *file;
+  const char *tensor;
+  Change      change;
+  const char *other;
+  int         code;
+  const char *message;
+} faults[] = {
+  { "z.safetensors", "x_embedder.weight", REMOVE, NULL,
+    ZIM_ERROR_MISSING_TENSOR, "z.safetensors: Tensor “all_x_embedder.2-1.weight” is missing" },
+  { "z.safetensors", "x_embedder.weight", FLATTEN, NULL,
+    ZIM_ERROR_BAD_SHAPE, "expected 2 dimensions" },
+  { "z.safetensors", "x_embedder.weight", CUT_ROW, NULL,
+    ZIM_ERROR_BAD_SHAPE, "has a dimension of 255, expected a multiple of 128" },
+  { "z.safetensors", "layers.0.attention.q_norm.weight", REMOVE, NULL,
+    ZIM_ERROR_MISSING_TENSOR, "norm_q.weight” is missing" },
+  { "z.safetensors", "layers.0.attention.q_norm.weight", CUT_ROW, NULL,
+    ZIM_ERROR_BAD_CONFIG, "Its heads have a width of 127" },
+  { "z.safetensors", "layers.0.attention.qkv.weight", CUT_ROW, NULL,
+    ZIM_ERROR_BAD_SHAPE, "whose rows do not fall into three parts" },
+  { "z.safetensors", "layers.0.attention.qkv.weight", DUPLICATE, "layers.0.attention.to_k.weight",
+    ZIM_ERROR_BAD_FILE, "is there twice" },
+  { "z.safetensors", "cap_embedder.0.weight", CUT_ROW, NULL,
+    ZIM_ERROR_BAD_CONFIG, "have a width of 64, the transformer takes 63" },
+  { "z.safetensors", "cap_pad_token", DUPLICATE, "layers.1000.x",
+    ZIM_ERROR_BAD_CONFIG, "Field “n_layers” is 1001" },
+  { "z.safetensors", "cap_pad_token", DUPLICATE, "context_refiner.1.x",
+    ZIM_ERROR_BAD_CONFIG, "1 noise refiners and 2 context refiners" },
+  { "qwen_3_4b.safetensors", "model.layers.0.self_attn.k_proj.weight", CUT_ROW, NULL,
+    ZIM_ERROR_BAD_SHAPE, "has a dimension of 63, expected a multiple of 32" },
+  { "qwen_3_4b.safetensors", "model.layers.0.mlp.gate_proj.weight", REMOVE, NULL,
+    ZIM_ERROR_MISSING_TENSOR, "qwen_3_4b.safetensors: Tensor “layers.0.mlp.gate_proj.weight”" },
+  { "qwen_3_4b.safetensors", "model.norm.weight", DUPLICATE, "model.model.norm.weight",
+    ZIM_ERROR_BAD_FILE, "Tensor “norm.weight” is there twice" },
+  { "qwen_3_4b.safetensors", "model.norm.weight", DUPLICATE, "lm_head.weight", 0, NULL },
+  { "ae.safetensors", "decoder.conv_in.weight", FLATTEN, NULL,
+    ZIM_ERROR_BAD_SHAPE, "expected 4 dimensions" },
+  { "ae.safetensors", "decoder.conv_out.weight", REMOVE, NULL,
+    ZIM_ERROR_MISSING_TENSOR, "“decoder.conv_out.weight” is missing" },
+  { "ae.safetensors", "decoder.up.0.block.0.conv1.weight", CUT_ROW, NULL,
+    ZIM_ERROR_BAD_CONFIG, "is 31, expected a multiple of “norm_num_groups”, 32" },
+  { "ae.safetensors", "decoder.up.0.block.0.conv1.weight", REMOVE, NULL,
+    ZIM_ERROR_MISSING_TENSOR, "“decoder.up_blocks.3.resnets.0.conv1.weight” is missing" },
+  { "ae.safetensors", "decoder.conv_in.bias", DUPLICATE, "decoder.up.8.block.0.x",
+    ZIM_ERROR_BAD_CONFIG, "It has 9 up blocks, expected at most 8" },
+  { "ae.safetensors", "encoder.conv_in.weight", REMOVE, NULL, 0, NULL },
+};
+
+static void
+change_weight (File       *file,
+               guint       index,
+               Change      change,
+               const char *other)
+{
+  ZimWeight *weight = &g_array_index (file->weights, ZimWeight, index);
+  ZimWeight copy = *weight;
+
+  switch (change)
+    {
+    case REMOVE:
+      g_array_remove_index (file->weights, index);
+      break;
+    case DUPLICATE:
+      file_add (file, "", other, &copy);
+      break;
+    case CUT_ROW:
+      weight->size -= weight->size / (gsize) weight->dims[0];
+      weight->dims[0]--;
+      break;
+    case FLATTEN:
+      weight->dims[0] = zim_weight_n_elements (weight);
+      weight->n_dims = 1;
+      break;
+    default:
+      g_assert_not_reached ();
+    }
+}
+
+/* Reads a file, changes one tensor and writes it again. */
+static void
+change_file (Folder     *folder,
+             const char *name,
+             const char *tensor,
+             Change      change,
+             const char *other)
+{
+  g_autofree char *path = folder_file (folder, name);
+  g_autoptr(ZimSafetensors) tensors = zim_safetensors_open (path, NULL);
+  g_autoptr(File) file = file_new ();
+  guint found = G_MAXUINT;
+
+  for (guint i = 0; i < zim_safetensors_get_n (tensors); i++)
+    {
+      const ZimWeight *weight = zim_safetensors_get (tensors, i);
+
+      if (strcmp (weight->name, tensor) == 0)
+        found = file->weights->len;
+      file_add (file, "", weight->name, weight);
+    }
+  g_assert_cmpuint (found, !=, G_MAXUINT);
+  change_weight (file, found, change, other);
+  file_write (file, folder, name);
+}
+
+static void
+test_faults (Folder        *folder,
+             gconstpointer  unused)
+{
+  folder_write (folder, "tokenizer.json", "{}", 2);
+  for (guint i = 0; i < G_N_ELEMENTS (faults); i++)
+    {
+      ZimConfig config;
+      g_autoptr(GError) error = NULL;
+      g_autoptr(ZimCheckpoint) expected = write_comfy (folder, &config, "z.safetensors", "",
+                                                       "qwen_3_4b.safetensors", "ae.safetensors");
+      g_autoptr(ZimCheckpoint) opened = NULL;
+
+      change_file (folder, faults[i].file, faults[i].tensor, faults[i].change, faults[i].other);
+      opened = open_parts (folder, "z.safetensors", NULL, NULL, NULL, 0, &error);
+      if (faults[i].message == NULL)
+        g_assert_no_error (error);
+      else
+        assert_and_clear_error (&error, faults[i].code, faults[i].message);
+    }
+}
+
+/* The three parts of a fused tensor of a foreign type are known under their names. */
+static void
+test_foreign_fused (Folder        *folder,
+                    gconstpointer  unused)
+{
+  static const gint64 dims[] = { 2, 2 };
+  ZimConfig config;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(ZimCheckpoint) expected = write_comfy (folder, &config, "z.safetensors", "",
+                                                   "qwen_3_4b.safetensors", "ae.safetensors");
+  g_autoptr(ZimCheckpoint) opened = NULL;
+  g_autofree char *path = folder_file (folder, "z.safetensors");
+  g_autofree char *data = NULL;
+  gsize size;
+  char *type;
+
+  /* The header keeps its length, and 192 rows of I64 are as many bytes as 768 of BF16. */
+  g_file_get_contents (path, &data, &size, NULL);
+  type = g_strstr_len (data + 8, (gssize) size - 8,
+                       "\"layers.0.attention.qkv.weight\":{\"dtype\":\"BF16\",\"shape\":[768,256]");
+  g_assert_nonnull (type);
+  memcpy (type, "\"layers.0.attention.qkv.weight\":{\"dtype\":\"I64\" ,\"shape\":[192,256]",
+          strlen ("\"layers.0.attention.qkv.weight\":{\"dtype\":\"BF16\",\"shape\":[768,256]"));
+  folder_write (folder, "z.safetensors", data, (gssize) size);
+  folder_write (folder, "tokenizer.json", "{}", 2);
+  opened = open_parts (folder, "z.safetensors", NULL, NULL, NULL, 0, &error);
+  g_assert_no_error (error);
+  g_assert_null (zim_checkpoint_lookup (opened, ZIM_COMPONENT_TRANSFORMER,
+                                        "layers.0.attention.to_v.weight"));
+  g_assert_null (zim_checkpoint_require (opened, ZIM_COMPONENT_TRANSFORMER,
+                                         "layers.0.attention.to_v.weight", 2, dims, &error));
+  assert_and_clear_error (&error, ZIM_ERROR_UNSUPPORTED,
+                          "z.safetensors: Tensor “layers.0.attention.to_v.weight” is of type I64");
+}
+
+static void
+test_cancelled (Folder        *folder,
+                gconstpointer  unused)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+  ZimCheckpointParts parts = { .transformer = "x.safetensors", .variant = 0 };
+
+  g_cancellable_cancel (cancellable);
+  g_assert_null (zim_checkpoint_open_parts (&parts, cancellable, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+}
+
+/* Names that no rule may touch. */
+static void
+test_unchanged_names (void)
+{
+  static const struct {
+    ZimComponent component;
+    const char  *name;
+  } cases[] = {
+    { ZIM_COMPONENT_TRANSFORMER, "all_x_embedder.2-1.weight" },
+    { ZIM_COMPONENT_TRANSFORMER, "all_final_layer.2-1.linear.weight" },
+    { ZIM_COMPONENT_TRANSFORMER, "layers.0.attention.to_out.0.weight" },
+    { ZIM_COMPONENT_TRANSFORMER, "layers.0.attention.norm_q.weight" },
+    { ZIM_COMPONENT_TRANSFORMER, "layers.x.attention.out.weight" },
+    { ZIM_COMPONENT_TRANSFORMER, "layers.12345.attention.out.weight" },
+    { ZIM_COMPONENT_TRANSFORMER, "norm_final.weight" },
+    { ZIM_COMPONENT_TEXT_ENCODER, "lm_head.weight" },
+    { ZIM_COMPONENT_TEXT_ENCODER, "layers.0.self_attn.q_norm.weight" },
+    { ZIM_COMPONENT_AUTOENCODER, "decoder.up_blocks.0.resnets.0.conv1.weight" },
+    { ZIM_COMPONENT_AUTOENCODER, "decoder.up.4.block.0.conv1.weight" },
+    { ZIM_COMPONENT_AUTOENCODER, "decoder.up" },
+    { ZIM_COMPONENT_AUTOENCODER, "" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_auto(GStrv) names = zim_name_map (cases[i].component, cases[i].name, 4);
+
+      g_assert_cmpuint (g_strv_length (names), ==, 1);
+      g_assert_cmpstr (names[0], ==, cases[i].name);
+    }
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/parts/unchanged-names", test_unchanged_names);
+  g_test_add ("/parts/comfy", Folder, NULL, folder_init, test_comfy, folder_clear);
+  g_test_add ("/parts/no-copies", Folder, NULL, folder_init, test_no_copies, folder_clear);
+  g_test_add ("/parts/found-beside", Folder, NULL, folder_init, test_found_beside, folder_clear);
+  g_test_add ("/parts/all-in-one", Folder, NULL, folder_init, test_all_in_one, folder_clear);
+  g_test_add ("/parts/diffusers-names", Folder, NULL, folder_init, test_diffusers_names,
+              folder_clear);
+  g_test_add ("/parts/missing-parts", Folder, NULL, folder_init, test_missing_parts, folder_clear);
+  g_test_add ("/parts/wrong-file", Folder, NULL, folder_init, test_wrong_file, folder_clear);
+  g_test_add ("/parts/variants", Folder, NULL, folder_init, test_variants, folder_clear);
+  g_test_add ("/parts/faults", Folder, NULL, folder_init, test_faults, folder_clear);
+  g_test_add ("/parts/foreign-fused", Folder, NULL, folder_init, test_foreign_fused, folder_clear);
+  g_test_add ("/parts/cancelled", Folder, NULL, folder_init, test_cancelled, folder_clear);
+  return g_test_run ();
+}
