@@ -195,7 +195,8 @@ zim_params_set_property (GObject      *object,
 }
 
 /* The ranges of the properties are those of their types. A narrower one would make GObject clamp a
- * wrong value to a right one without a word, where validate () has to report it. */
+ * wrong value to a right one without a word, where validate () has to report it; without lax
+ * validation it would not even set what is not a number. */
 
 static GParamSpec *
 int_property (const char *name,
@@ -211,8 +212,9 @@ double_property (const char *name,
                  double      default_value)
 {
   return g_param_spec_double (name, NULL, NULL,
-                              -G_MAXDOUBLE, G_MAXDOUBLE, default_value,
-                              G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
+                              -INFINITY, INFINITY, default_value,
+                              G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS |
+                              G_PARAM_LAX_VALIDATION);
 }
 
 static GParamSpec *

@@ -625,7 +625,7 @@ zim_pipeline_generate_async (ZimPipeline         *self,
  *
  * Finishes [method@ZImage.Pipeline.generate_async].
  *
- * Returns: (transfer full) (element-type ZimImage): the images
+ * Returns: (transfer container) (element-type ZimImage): the images
  */
 GPtrArray *
 zim_pipeline_generate_finish (ZimPipeline   *self,
@@ -663,7 +663,7 @@ keep_result_cb (GObject      *source,
  * Fails with %ZIM_ERROR_INVALID_PARAMS if the parameters are out of range, with %ZIM_ERROR_NON_FINITE if the
  * computation gives no numbers, with %ZIM_ERROR_OUT_OF_MEMORY, and with %G_IO_ERROR_CANCELLED.
  *
- * Returns: (transfer full) (element-type ZimImage): the images
+ * Returns: (transfer container) (element-type ZimImage): the images
  */
 GPtrArray *
 zim_pipeline_generate (ZimPipeline   *self,

@@ -333,6 +333,23 @@ run_network (Run          *run,
   return TRUE;
 }
 
+/* “sample.1.” from the second picture on, then “step.0.” within a step, then the network's part. */
+static void
+set_dump_prefix (Run        *run,
+                 guint       image,
+                 int         step,
+                 const char *part)
+{
+  g_autofree char *sample = image > 0 ? g_strdup_printf ("sample.%u.", image) : g_strdup ("");
+
+  if (run->dump == NULL)
+    return;
+  if (step >= 0)
+    zim_dump_set_prefix (run->dump, "%sstep.%d.%s", sample, step, part);
+  else
+    zim_dump_set_prefix (run->dump, "%s", sample);
+}
+
 static void
 dump_latents (Run         *run,
               const char  *name,
@@ -346,19 +363,23 @@ dump_latents (Run         *run,
 
 static gboolean
 run_guided (Run     *run,
+            guint    image,
             guint    step,
             GError **error)
 {
+  gboolean guided = is_guided (run, step);
+
+  set_dump_prefix (run, image, (int) step, guided ? "positive." : "");
   if (!run_network (run, run->positive, step, run->velocity, error))
     return FALSE;
-  if (!is_guided (run, step))
+  if (!guided)
     return TRUE;
-  dump_latents (run, "positive.velocity", run->velocity);
+  set_dump_prefix (run, image, (int) step, "negative.");
   if (!run_network (run, run->negative, step, run->negative_velocity, error))
     return FALSE;
-  dump_latents (run, "negative.velocity", run->negative_velocity);
   zim_scheduler_guide (run->velocity, run->negative_velocity, run->n_latents, run->guidance,
                        zim_params_get_cfg_normalization (run->params));
+  set_dump_prefix (run, image, (int) step, "");
   dump_latents (run, "velocity", run->velocity);
   return TRUE;
 }
@@ -393,22 +414,6 @@ preview_step (Run      *run,
   return TRUE;
 }
 
-/* “sample.1.” from the second picture on, “step.0.” within a step. */
-static void
-set_sample_prefix (Run   *run,
-                   guint  image,
-                   int    step)
-{
-  g_autofree char *sample = image > 0 ? g_strdup_printf ("sample.%u.", image) : g_strdup ("");
-
-  if (run->dump == NULL)
-    return;
-  if (step >= 0)
-    zim_dump_set_prefix (run->dump, "%sstep.%d.", sample, step);
-  else
-    zim_dump_set_prefix (run->dump, "%s", sample);
-}
-
 static gboolean
 denoise (Run     *run,
          guint    image,
@@ -418,20 +423,19 @@ denoise (Run     *run,
 
   zim_noise_fill (zim_params_get_rng (run->params), (guint64) zim_params_get_seed (run->params) + image, run->latents,
                   run->n_latents);
-  set_sample_prefix (run, image, -1);
+  set_dump_prefix (run, image, -1, "");
   dump_latents (run, "latents.0", run->latents);
   for (guint step = 0; step < run->n_steps; step++)
     {
       g_autofree char *name = g_strdup_printf ("latents.%u", step + 1);
 
       report (run, ZIM_STAGE_DENOISE, image * run->n_steps + step, total);
-      set_sample_prefix (run, image, (int) step);
-      if (!run_guided (run, step, error) || !preview_step (run, step, error))
+      if (!run_guided (run, image, step, error) || !preview_step (run, step, error))
         return FALSE;
       zim_scheduler_step (run->latents, run->velocity, run->n_latents, run->sigmas[step], run->sigmas[step + 1]);
       if (!check_finite (run->latents, run->n_latents, _("The latents"), error))
         return FALSE;
-      set_sample_prefix (run, image, -1);
+      set_dump_prefix (run, image, -1, "");
       dump_latents (run, name, run->latents);
     }
   report (run, ZIM_STAGE_DENOISE, (image + 1) * run->n_steps, total);

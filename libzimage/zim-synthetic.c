@@ -131,6 +131,7 @@ _zim_model_new_synthetic (const char  *architecture,
   zim_config_init_published (&config, turbo);
   checkpoint = zim_checkpoint_new_generated (&config, NULL, ZIM_DTYPE_BF16, fill, &filler);
   model = _zim_model_new_for_checkpoint (checkpoint, architecture, error);
+  /* The networks have asked for all that they need: the checkpoint fills nothing any more. */
   close (filler.pool);
   zim_config_clear (&config);
   if (model != NULL && filler.error != 0)

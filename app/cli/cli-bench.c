@@ -229,7 +229,7 @@ warn_about_environment (void)
 
       if (value == NULL)
         continue;
-      message = g_strdup_printf (_("%s is set to “%s”, which may slow OpenBLAS down; unset it to measure this machine"),
+      message = g_strdup_printf (_("%s is set to “%s”, which may slow OpenBLAS down; unset it to measure"),
                                  names[i], value);
       cli_warn (message);
     }

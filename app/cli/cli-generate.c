@@ -177,8 +177,7 @@ save_images (ZimPipeline     *pipeline,
       g_variant_builder_add_value (&saved, image_to_variant (image, path));
       if (output->json || cli_output_is_stdout (output))
         continue;
-      if (!output->quiet)
-        cli_inline_show (zim_image_get_pixbuf (image));
+      cli_inline_show (zim_image_get_pixbuf (image));
       print_saved (output, image, path, seconds);
     }
 

@@ -30,6 +30,8 @@ typedef enum {
   METHOD_SIXEL,
 } Method;
 
+static Method method = METHOD_NONE;
+
 static gboolean
 env_is (const char *name,
         const char *value)
@@ -229,9 +231,14 @@ show_sixel (GdkPixbuf *pixbuf)
 #endif
 
 void
+cli_inline_prepare (void)
+{
+  method = choose_method ();
+}
+
+void
 cli_inline_show (GdkPixbuf *pixbuf)
 {
-  Method method = choose_method ();
   CliTerminalSize size;
   g_autoptr(GdkPixbuf) scaled = NULL;
 

@@ -82,24 +82,20 @@ static gboolean
 check_folder (const char  *folder,
               GError     **error)
 {
-  g_autofree char *shown = g_filename_display_name (folder);
+  g_autofree char *shown = NULL;
+  int code = 0;
 
-  if (g_access (folder, W_OK | X_OK) != 0)
-    {
-      int code = errno;
+  if (g_file_test (folder, G_FILE_TEST_EXISTS) && !g_file_test (folder, G_FILE_TEST_IS_DIR))
+    code = ENOTDIR;
+  else if (g_access (folder, W_OK | X_OK) != 0)
+    code = errno;
+  if (code == 0)
+    return TRUE;
 
-      g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (code),
-                   _("Pictures cannot be saved in “%s”: %s"), shown, g_strerror (code));
-      return FALSE;
-    }
-  if (!g_file_test (folder, G_FILE_TEST_IS_DIR))
-    {
-      g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOTDIR,
-                   _("Pictures cannot be saved in “%s”: %s"), shown, g_strerror (ENOTDIR));
-      return FALSE;
-    }
-
-  return TRUE;
+  shown = g_filename_display_name (folder);
+  g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (code),
+               _("Pictures cannot be saved in “%s”: %s"), shown, g_strerror (code));
+  return FALSE;
 }
 
 static gboolean

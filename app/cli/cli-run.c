@@ -13,6 +13,7 @@
 #include "app-fields.h"
 #include "cli.h"
 #include "cli-generate.h"
+#include "cli-inline.h"
 #include "cli-interactive.h"
 #include "cli-wait.h"
 
@@ -342,6 +343,8 @@ run (const Options *options,
   if (options->precision != NULL && !app_parse_precision (options->precision, &precision, &error))
     return cli_usage_error ("run", error->message);
 
+  if (!options->quiet && !options->json && !cli_output_is_stdout (&output))
+    cli_inline_prepare ();
   return is_interactive (options) ? run_interactive (options, params, precision, &output)
                                   : run_once (options, params, precision, &output);
 }

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define ANSWER_MAX 128
-#define ANSWER_TIMEOUT 250 /* milliseconds */
+#define ANSWER_TIMEOUT 500 /* milliseconds: it may have to come through a slow network */
 #define ATTRIBUTE_SIXEL "4"
 
 gboolean
@@ -46,43 +46,49 @@ cli_terminal_get_size (int              fd,
     }
 }
 
-/* Reads until the letter that ends the answer, an empty line of time, or a full buffer. */
-static void
-read_answer (int   fd,
-             char *answer)
+/* The answer to “primary device attributes” is ESC [ ? 62 ; 4 ; … c. Gives what is between, or NULL as long as it is
+ * not complete. What was typed meanwhile may be around it. */
+static char *
+find_attributes (const char *answer)
+{
+  const char *start = strstr (answer, "\033[?");
+  gsize length = start != NULL ? strspn (start + 3, "0123456789;") : 0;
+
+  if (start == NULL || start[3 + length] != 'c')
+    return NULL;
+
+  return g_strndup (start + 3, length);
+}
+
+/* (nullable): the terminal may not answer. */
+static char *
+read_attributes (int fd)
 {
   gint64 end = g_get_monotonic_time () + ANSWER_TIMEOUT * 1000;
-  gsize length = 0;
+  char answer[ANSWER_MAX] = "";
+  char *attributes = NULL;
 
-  while (length < ANSWER_MAX - 1)
+  for (gsize length = 0; attributes == NULL && length < ANSWER_MAX - 1; length++)
     {
       struct pollfd poll_fd = { fd, POLLIN, 0 };
       int left = (int) ((end - g_get_monotonic_time ()) / 1000);
 
       if (left <= 0 || poll (&poll_fd, 1, left) <= 0 || read (fd, answer + length, 1) != 1)
         break;
-      if (answer[length++] == 'c')
-        break;
+      attributes = find_attributes (answer);
     }
-  answer[length] = '\0';
+
+  return attributes;
 }
 
-/* The answer to “primary device attributes”: ESC [ ? 62 ; 4 ; … c */
 static gboolean
-has_attribute (const char *answer,
+has_attribute (const char *attributes,
                const char *attribute)
 {
-  const char *start = strstr (answer, "\033[?");
-  g_autofree char *list = NULL;
-  g_auto(GStrv) attributes = NULL;
+  g_auto(GStrv) list = attributes != NULL ? g_strsplit (attributes, ";", -1) : NULL;
 
-  if (start == NULL || strchr (start, 'c') == NULL)
-    return FALSE;
-
-  list = g_strndup (start + 3, (gsize) (strchr (start, 'c') - start - 3));
-  attributes = g_strsplit (list, ";", -1);
   /* The first is the terminal's class. */
-  return attributes[0] != NULL && g_strv_contains ((const char *const *) attributes + 1, attribute);
+  return list != NULL && list[0] != NULL && g_strv_contains ((const char *const *) list + 1, attribute);
 }
 
 static gboolean
@@ -90,7 +96,7 @@ ask_for_sixel (int fd)
 {
   static const char question[] = "\033[c";
   struct termios old, raw;
-  char answer[ANSWER_MAX] = "";
+  g_autofree char *attributes = NULL;
 
   /* In the background, touching the terminal would stop the process. */
   if (tcgetpgrp (fd) != getpgrp () || tcgetattr (fd, &old) != 0)
@@ -103,28 +109,22 @@ ask_for_sixel (int fd)
   if (tcsetattr (fd, TCSADRAIN, &raw) != 0)
     return FALSE;
   if (write (fd, question, strlen (question)) == (gssize) strlen (question))
-    read_answer (fd, answer);
+    attributes = read_attributes (fd);
   tcsetattr (fd, TCSADRAIN, &old);
 
-  return has_attribute (answer, ATTRIBUTE_SIXEL);
+  return has_attribute (attributes, ATTRIBUTE_SIXEL);
 }
 
 gboolean
 cli_terminal_has_sixel (void)
 {
-  static int known = -1;
-  int fd;
+  gboolean has_sixel;
+  int fd = open ("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 
-  if (known >= 0)
-    return known;
+  if (fd < 0)
+    return FALSE;
 
-  known = FALSE;
-  fd = open ("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
-  if (fd >= 0)
-    {
-      known = ask_for_sixel (fd);
-      close (fd);
-    }
-
-  return known;
+  has_sixel = ask_for_sixel (fd);
+  close (fd);
+  return has_sixel;
 }

@@ -22,7 +22,7 @@ gboolean cli_terminal_is_smart  (int              fd);
 /* The size, or a common one where the terminal does not say. */
 void     cli_terminal_get_size  (int              fd,
                                  CliTerminalSize *size);
-/* Whether the terminal says that it draws sixel pictures. Asks it, and waits up to a quarter of a second. */
+/* Whether the terminal says that it draws sixel pictures. Asks it, and waits up to half a second. */
 gboolean cli_terminal_has_sixel (void);
 
 G_END_DECLS

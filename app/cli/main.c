@@ -140,6 +140,8 @@ main (int    argc,
   /* A reader that goes away, as in “zimage devices | head -1”, ends the program quietly, even if who started it
    * ignores the signal. */
   signal (SIGPIPE, SIG_DFL);
+  /* A file that may not grow any further is an error like a full disk, not a reason to leave half of it behind. */
+  signal (SIGXFSZ, SIG_IGN);
   set_up_locale ();
 
   if (argc < 2)

@@ -236,7 +236,10 @@ zim_text_encoder_run (ZimTextEncoder  *self,
   if (!zim_executable_run (executable, bindings, G_N_ELEMENTS (bindings), cancellable, error))
     return NULL;
   if (dump != NULL)
-    zim_executable_dump (executable, dump, dump_data);
+    {
+      zim_executable_dump (executable, dump, dump_data);
+      dump ("text.features", n_ids, dim, features, dump_data);
+    }
   return g_steal_pointer (&features);
 }
 

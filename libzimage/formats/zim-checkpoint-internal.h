@@ -22,14 +22,14 @@ typedef struct {
   char       *path;    /* file or folder */
   GPtrArray  *files;   /* of ZimSafetensors: keep the data mapped */
   GHashTable *entries; /* weight.name → ZimEntry */
-} ZimWeights;
+} ZimStored;
 
 struct _ZimCheckpoint {
   gatomicrefcount  ref_count;
   char            *path;
   ZimConfig        config;
   GBytes          *tokenizer;
-  ZimWeights       components[ZIM_N_COMPONENTS];
+  ZimStored        components[ZIM_N_COMPONENTS];
 
   /* Of a generated one: entries then change, under the lock. */
   ZimFillFunc      fill; /* (nullable) */

@@ -83,7 +83,7 @@ add_from_file (ZimCheckpoint   *self,
 {
   const Kind *kind = &kinds[component];
   const char *prefix = find_prefix (file, kind);
-  ZimWeights *weights = &self->components[component];
+  ZimStored *weights = &self->components[component];
 
   if (prefix == NULL)
     {

@@ -279,12 +279,19 @@ _zim_checkpoint_add_file (ZimCheckpoint   *self,
   return add_foreign (self, component, file, prefix, n_up_blocks, error);
 }
 
+/* Only a generated checkpoint changes after it was opened. */
+static GMutexLocker *
+lock (ZimCheckpoint *self)
+{
+  return self->fill != NULL ? g_mutex_locker_new (&self->lock) : NULL;
+}
+
 const ZimWeight *
 zim_checkpoint_lookup (ZimCheckpoint *self,
                        ZimComponent   component,
                        const char    *name)
 {
-  g_autoptr(GMutexLocker) locker = self->fill != NULL ? g_mutex_locker_new (&self->lock) : NULL;
+  g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = lock (self);
   const ZimEntry *entry = _zim_checkpoint_find (self, component, name);
 
   return entry != NULL && entry->foreign == NULL ? &entry->weight : NULL;
@@ -342,7 +349,7 @@ zim_checkpoint_require (ZimCheckpoint  *self,
                         const gint64   *dims,
                         GError        **error)
 {
-  g_autoptr(GMutexLocker) locker = self->fill != NULL ? g_mutex_locker_new (&self->lock) : NULL;
+  g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = lock (self);
   const ZimEntry *entry = _zim_checkpoint_find (self, component, name);
 
   if (entry == NULL && self->fill != NULL)
@@ -374,7 +381,7 @@ GPtrArray *
 zim_checkpoint_list (ZimCheckpoint *self,
                      ZimComponent   component)
 {
-  g_autoptr(GMutexLocker) locker = self->fill != NULL ? g_mutex_locker_new (&self->lock) : NULL;
+  g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = lock (self);
   GPtrArray *weights = g_ptr_array_new ();
   GHashTableIter iter;
   gpointer value;

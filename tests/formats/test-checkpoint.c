@@ -119,38 +119,91 @@ test_generated (void)
   g_assert_cmpstr (g_ptr_array_index (calls, 0), ==, "text_encoder/a 2 2 BF16");
 }
 
+static gsize
+count_pages (void)
+{
+  g_autofree char *statm = NULL;
+
+  g_file_get_contents ("/proc/self/statm", &statm, NULL, NULL);
+  return statm != NULL ? (gsize) g_ascii_strtoull (statm, NULL, 10) : 0;
+}
+
+/* What was generated goes with the checkpoint: sixty-four times 4 MiB would show. */
+static void
+test_generated_freed (void)
+{
+  static const gint64 dims[] = { 2 << 20 };
+  gsize before = count_pages ();
+  ZimConfig config;
+
+  init_config (&config);
+  for (guint i = 0; i < 64; i++)
+    {
+      g_autoptr(GPtrArray) calls = g_ptr_array_new_with_free_func (g_free);
+      g_autoptr(ZimCheckpoint) checkpoint =
+        zim_checkpoint_new_generated (&config, NULL, ZIM_DTYPE_BF16, note_name, calls);
+
+      g_assert_nonnull (zim_checkpoint_require (checkpoint, ZIM_COMPONENT_TRANSFORMER, "a", 1, dims, NULL));
+    }
+  g_assert_cmpuint (count_pages (), <, before + (64 << 20) / 4096);
+}
+
+static void
+count_calls (const char   *name,
+             guint         n_dims,
+             const gint64 *dims,
+             ZimDType      dtype,
+             void         *data,
+             gpointer      user_data)
+{
+  guint *n = user_data;
+
+  (*n)++; /* under the checkpoint's lock */
+  memset (data, 1, 2);
+}
+
+static void
+require_one (ZimComponent   component,
+             const char    *name,
+             guint          n_dims,
+             const gint64  *dims,
+             gpointer       user_data)
+{
+  const ZimWeight *weight = zim_checkpoint_require (user_data, component, name, n_dims, dims, NULL);
+
+  g_assert_nonnull (weight);
+  g_assert_true (weight == zim_checkpoint_lookup (user_data, component, name));
+  g_assert_cmpmem (weight->data, 2, "\1\1", 2);
+}
+
 static gpointer
 require_all (gpointer data)
 {
   ZimConfig config;
-  ZimCheckpoint *same = data;
 
   init_config (&config);
-  assert_same_tensors (&config, same, same);
+  foreach_tensor (&config, require_one, data);
   return NULL;
 }
 
-/* Threads that ask for the same tensors get the same ones. */
+/* Threads that ask for the same tensors get the same ones, each made once. */
 static void
 test_threads (void)
 {
   g_autoptr(ZimCheckpoint) checkpoint = NULL;
-  g_autoptr(GPtrArray) list = NULL;
-  ZimConfig config;
   GThread *threads[4];
-  guint n;
+  ZimConfig config;
+  guint counts[ZIM_N_COMPONENTS] = { 0, };
+  guint n = 0;
 
   init_config (&config);
-  checkpoint = tiny_checkpoint_new (&config, ZIM_DTYPE_F16);
-  list = zim_checkpoint_list (checkpoint, ZIM_COMPONENT_TRANSFORMER);
-  n = list->len;
+  foreach_tensor (&config, count_one, counts);
+  checkpoint = zim_checkpoint_new_generated (&config, NULL, ZIM_DTYPE_F16, count_calls, &n);
   for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
     threads[i] = g_thread_new ("require", require_all, checkpoint);
   for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
     g_thread_join (threads[i]);
-  g_clear_pointer (&list, g_ptr_array_unref);
-  list = zim_checkpoint_list (checkpoint, ZIM_COMPONENT_TRANSFORMER);
-  g_assert_cmpuint (list->len, ==, n);
+  g_assert_cmpuint (n, ==, counts[0] + counts[1] + counts[2]);
 }
 
 static void
@@ -187,7 +240,7 @@ test_require (Folder        *folder,
   static const gint64 dims[] = { 1, 256 };
   ZimConfig config;
   g_autoptr(GError) error = NULL;
-  g_autoptr(ZimCheckpoint) generated = write_tiny (folder, &config);
+  g_autoptr(ZimCheckpoint) generated G_GNUC_UNUSED = write_tiny (folder, &config);
   g_autoptr(ZimCheckpoint) opened = zim_checkpoint_open_folder (folder->path, NULL, &error);
 
   g_assert_no_error (error);
@@ -225,7 +278,7 @@ test_unsupported_type (Folder        *folder,
   g_autoptr(GByteArray) file = g_byte_array_new ();
   ZimConfig config;
   g_autoptr(GError) error = NULL;
-  g_autoptr(ZimCheckpoint) generated = write_tiny (folder, &config);
+  g_autoptr(ZimCheckpoint) generated G_GNUC_UNUSED = write_tiny (folder, &config);
   g_autoptr(ZimCheckpoint) opened = NULL;
   g_autoptr(GPtrArray) list = NULL;
 
@@ -378,7 +431,7 @@ test_missing_files (Folder        *folder,
                     gconstpointer  unused)
 {
   ZimConfig config;
-  g_autoptr(ZimCheckpoint) generated = write_tiny (folder, &config);
+  g_autoptr(ZimCheckpoint) generated G_GNUC_UNUSED = write_tiny (folder, &config);
   g_autofree char *weights = folder_file (folder, "vae/diffusion_pytorch_model.safetensors");
   g_autofree char *tokenizer = folder_file (folder, "tokenizer/tokenizer.json");
 
@@ -416,7 +469,7 @@ test_cancelled (Folder        *folder,
 {
   ZimConfig config;
   g_autoptr(GError) error = NULL;
-  g_autoptr(ZimCheckpoint) generated = write_tiny (folder, &config);
+  g_autoptr(ZimCheckpoint) generated G_GNUC_UNUSED = write_tiny (folder, &config);
   g_autoptr(GCancellable) cancellable = g_cancellable_new ();
 
   g_cancellable_cancel (cancellable);
@@ -445,6 +498,7 @@ main (int   argc,
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/checkpoint/walk", test_walk);
   g_test_add_func ("/checkpoint/generated", test_generated);
+  g_test_add_func ("/checkpoint/generated-freed", test_generated_freed);
   g_test_add_func ("/checkpoint/threads", test_threads);
   g_test_add ("/checkpoint/round-trip", Folder, NULL, folder_init, test_round_trip, folder_clear);
   g_test_add ("/checkpoint/require", Folder, NULL, folder_init, test_require, folder_clear);

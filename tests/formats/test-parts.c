@@ -288,8 +288,9 @@ test_no_copies (Folder        *folder,
                 gconstpointer  unused)
 {
   ZimConfig config;
-  g_autoptr(ZimCheckpoint) expected = write_comfy (folder, &config, "z_turbo.safetensors", "",
-                                                   "qwen_3_4b.safetensors", "ae.safetensors");
+  g_autoptr(ZimCheckpoint) expected G_GNUC_UNUSED =
+    write_comfy (folder, &config, "z_turbo.safetensors", "",
+                 "qwen_3_4b.safetensors", "ae.safetensors");
   g_autoptr(ZimCheckpoint) opened = NULL;
   const ZimWeight *q;
   const ZimWeight *k;
@@ -409,8 +410,9 @@ test_missing_parts (Folder        *folder,
                     gconstpointer  unused)
 {
   ZimConfig config;
-  g_autoptr(ZimCheckpoint) expected = write_comfy (folder, &config, "z.safetensors", "",
-                                                   "qwen_3_4b.safetensors", "ae.safetensors");
+  g_autoptr(ZimCheckpoint) expected G_GNUC_UNUSED =
+    write_comfy (folder, &config, "z.safetensors", "",
+                 "qwen_3_4b.safetensors", "ae.safetensors");
   g_autofree char *text_encoder = folder_file (folder, "qwen_3_4b.safetensors");
   g_autofree char *vae = folder_file (folder, "ae.safetensors");
 
@@ -433,8 +435,9 @@ test_wrong_file (Folder        *folder,
 {
   ZimConfig config;
   g_autoptr(GError) error = NULL;
-  g_autoptr(ZimCheckpoint) expected = write_comfy (folder, &config, "z.safetensors", "",
-                                                   "qwen_3_4b.safetensors", "ae.safetensors");
+  g_autoptr(ZimCheckpoint) expected G_GNUC_UNUSED =
+    write_comfy (folder, &config, "z.safetensors", "",
+                 "qwen_3_4b.safetensors", "ae.safetensors");
 
   assert_not_opened (folder, "ae.safetensors", 0, ZIM_ERROR_MISSING_TENSOR,
                      "There is no transformer in it: tensor “cap_embedder.0.weight” is missing");
@@ -465,8 +468,9 @@ test_variants (Folder        *folder,
     {
       ZimConfig config;
       g_autoptr(GError) error = NULL;
-      g_autoptr(ZimCheckpoint) expected = write_comfy (folder, &config, cases[i].name, "",
-                                                       "qwen_3_4b.safetensors", "ae.safetensors");
+      g_autoptr(ZimCheckpoint) expected G_GNUC_UNUSED =
+        write_comfy (folder, &config, cases[i].name, "",
+                     "qwen_3_4b.safetensors", "ae.safetensors");
       g_autoptr(ZimCheckpoint) opened = open_parts (folder, cases[i].name, NULL, NULL, NULL,
                                                     cases[i].variant, &error);
       const ZimConfig *found;
@@ -600,8 +604,9 @@ test_faults (Folder        *folder,
     {
       ZimConfig config;
       g_autoptr(GError) error = NULL;
-      g_autoptr(ZimCheckpoint) expected = write_comfy (folder, &config, "z.safetensors", "",
-                                                       "qwen_3_4b.safetensors", "ae.safetensors");
+      g_autoptr(ZimCheckpoint) expected G_GNUC_UNUSED =
+        write_comfy (folder, &config, "z.safetensors", "",
+                     "qwen_3_4b.safetensors", "ae.safetensors");
       g_autoptr(ZimCheckpoint) opened = NULL;
 
       change_file (folder, faults[i].file, faults[i].tensor, faults[i].change, faults[i].other);
@@ -621,8 +626,9 @@ test_foreign_fused (Folder        *folder,
   static const gint64 dims[] = { 2, 2 };
   ZimConfig config;
   g_autoptr(GError) error = NULL;
-  g_autoptr(ZimCheckpoint) expected = write_comfy (folder, &config, "z.safetensors", "",
-                                                   "qwen_3_4b.safetensors", "ae.safetensors");
+  g_autoptr(ZimCheckpoint) expected G_GNUC_UNUSED =
+    write_comfy (folder, &config, "z.safetensors", "",
+                 "qwen_3_4b.safetensors", "ae.safetensors");
   g_autoptr(ZimCheckpoint) opened = NULL;
   g_autofree char *path = folder_file (folder, "z.safetensors");
   g_autofree char *data = NULL;

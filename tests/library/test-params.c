@@ -274,8 +274,7 @@ test_validate_not_finite (void)
   assert_valid (params, "Parameter “guidance” is nan, expected a number from 0 to 100");
   zim_params_set_cfg (params, INFINITY);
   assert_valid (params, "Parameter “guidance” is inf, expected a number from 0 to 100");
-  zim_params_set_guidance (params, 0.0);
-  zim_params_set_cfg_normalization (params, NAN);
+  g_object_set (params, "guidance", 0.0, "cfg-normalization", NAN, NULL);
   assert_valid (params, "Parameter “cfg-normalization” is nan, expected a number from 0 to 100");
 }
 
