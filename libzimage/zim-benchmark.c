@@ -262,6 +262,14 @@ compare_doubles (gconstpointer a,
   return x < y ? -1 : x > y;
 }
 
+static void
+add (GVariantBuilder *dict,
+     const char      *key,
+     GVariant        *value)
+{
+  g_variant_builder_add (dict, "{sv}", key, value);
+}
+
 /* Runs a stage until its time is known: {"seconds","gflops","peak_percent"}; first is the time of the first run, which
  * also reads the weights from disk. */
 static GVariant *
@@ -270,7 +278,7 @@ measure (Bench      *bench,
          double     *first,
          GError    **error)
 {
-  g_auto(GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
+  g_auto(GVariantBuilder) dict = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
   double seconds[RUNS + 1], flops = 0, median;
 
   for (guint i = 0; i <= RUNS; i++)
@@ -284,10 +292,10 @@ measure (Bench      *bench,
   *first += seconds[0];
   qsort (seconds + 1, RUNS, sizeof *seconds, compare_doubles);
   median = seconds[1 + RUNS / 2];
-  g_variant_dict_insert (&dict, "seconds", "d", median);
-  g_variant_dict_insert (&dict, "gflops", "d", flops / median / 1e9);
-  g_variant_dict_insert (&dict, "peak_percent", "d", 100 * flops / median / bench->peak);
-  return g_variant_ref_sink (g_variant_dict_end (&dict));
+  add (&dict, "seconds", g_variant_new_double (median));
+  add (&dict, "gflops", g_variant_new_double (flops / median / 1e9));
+  add (&dict, "peak_percent", g_variant_new_double (100 * flops / median / bench->peak));
+  return g_variant_ref_sink (g_variant_builder_end (&dict));
 }
 
 /* Cancellation in the middle of a step */
@@ -404,8 +412,8 @@ zim_benchmark_run (ZimBenchmark  *self,
     const char *name;
     StageFunc   func;
   } stages[] = { { "text", run_text }, { "step", run_step }, { "decode", run_decode } };
-  g_auto(GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
-  g_auto(GVariantDict) stage_dict = G_VARIANT_DICT_INIT (NULL);
+  g_auto(GVariantBuilder) dict = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
+  g_auto(GVariantBuilder) stage_dict = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
   g_auto(Bench) bench = { NULL };
   double first = 0, later = 0;
 
@@ -434,19 +442,19 @@ zim_benchmark_run (ZimBenchmark  *self,
         }
       g_variant_lookup (stage, "seconds", "d", &seconds);
       later += seconds;
-      g_variant_dict_insert_value (&stage_dict, stages[i].name, stage);
+      add (&stage_dict, stages[i].name, stage);
     }
-  g_variant_dict_insert (&dict, "device", "s", zim_device_get_name (self->device));
-  g_variant_dict_insert (&dict, "model", "s", zim_model_get_name (self->model));
-  g_variant_dict_insert (&dict, "width", "i", self->width);
-  g_variant_dict_insert (&dict, "height", "i", self->height);
-  g_variant_dict_insert (&dict, "threads", "u", zim_cpu_n_threads ());
-  g_variant_dict_insert (&dict, "precision", "s", precision_name (bench.precision));
-  g_variant_dict_insert (&dict, "peak_gflops", "d", bench.peak / 1e9);
-  g_variant_dict_insert_value (&dict, "stages", g_variant_dict_end (&stage_dict));
-  g_variant_dict_insert (&dict, "peak_memory_bytes", "t", read_status ("VmHWM"));
-  g_variant_dict_insert (&dict, "anonymous_memory_bytes", "t", read_status ("RssAnon"));
-  g_variant_dict_insert (&dict, "load_seconds", "d", MAX (0, first - later));
-  g_variant_dict_insert (&dict, "cancel_seconds", "d", bench.cancel_seconds);
-  return g_variant_ref_sink (g_variant_dict_end (&dict));
+  add (&dict, "device", g_variant_new_string (zim_device_get_name (self->device)));
+  add (&dict, "model", g_variant_new_string (zim_model_get_name (self->model)));
+  add (&dict, "width", g_variant_new_int32 (self->width));
+  add (&dict, "height", g_variant_new_int32 (self->height));
+  add (&dict, "threads", g_variant_new_uint32 (zim_cpu_n_threads ()));
+  add (&dict, "precision", g_variant_new_string (precision_name (bench.precision)));
+  add (&dict, "peak_gflops", g_variant_new_double (bench.peak / 1e9));
+  add (&dict, "stages", g_variant_builder_end (&stage_dict));
+  add (&dict, "peak_memory_bytes", g_variant_new_uint64 (read_status ("VmHWM")));
+  add (&dict, "anonymous_memory_bytes", g_variant_new_uint64 (read_status ("RssAnon")));
+  add (&dict, "load_seconds", g_variant_new_double (MAX (0, first - later)));
+  add (&dict, "cancel_seconds", g_variant_new_double (bench.cancel_seconds));
+  return g_variant_ref_sink (g_variant_builder_end (&dict));
 }

@@ -454,7 +454,7 @@ resolve_params (ZimPipeline *self,
     zim_params_set_height (resolved, zim_model_get_default_height (self->model));
   if (zim_params_get_steps (resolved) == 0)
     zim_params_set_steps (resolved, zim_model_get_default_steps (self->model));
-  if (zim_params_get_guidance (resolved) < 0)
+  if (zim_params_get_guidance (resolved) == -1)
     zim_params_set_guidance (resolved, zim_model_get_default_guidance (self->model));
   /* PyTorch's CPU generator uses 32 bits of a seed: more would only look different. */
   if (zim_params_get_seed (resolved) == ZIM_SEED_RANDOM)
