@@ -57,6 +57,13 @@ typedef enum {
  */
 #define ZIM_ERROR (zim_error_quark ())
 
+/**
+ * zim_error_quark:
+ *
+ * Gets the error domain of libzimage.
+ *
+ * Returns: the domain
+ */
 ZIM_AVAILABLE_IN_ALL
 GQuark zim_error_quark (void);
 

@@ -346,11 +346,12 @@ post_send (Post        *post,
            GSourceFunc  func)
 {
   g_autoptr(GSource) source = g_idle_source_new ();
+  GMainContext *context = post->job->context; /* post is the source's from here on */
 
   g_source_set_priority (source, G_PRIORITY_DEFAULT);
   g_source_set_callback (source, func, post, (GDestroyNotify) post_free);
   g_source_set_static_name (source, "[zimage] job");
-  g_source_attach (source, post->job->context);
+  g_source_attach (source, context);
 }
 
 static void

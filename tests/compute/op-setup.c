@@ -30,6 +30,7 @@ setup_new (void)
   self->states = g_ptr_array_new_with_free_func ((GDestroyNotify) zim_state_free);
   self->buffers = g_ptr_array_new_with_free_func ((GDestroyNotify) buffer_free);
   self->origins = g_hash_table_new (NULL, NULL);
+  self->numbers = g_hash_table_new (NULL, NULL);
   self->random = 0x9e3779b97f4a7c15;
   return self;
 }
@@ -44,6 +45,7 @@ setup_free (Setup *self)
   g_ptr_array_unref (self->states);
   g_ptr_array_unref (self->buffers);
   g_hash_table_unref (self->origins);
+  g_hash_table_unref (self->numbers);
   g_free (self);
 }
 
@@ -59,6 +61,7 @@ setup_begin (Setup      *self,
   g_ptr_array_set_size (self->outputs, 0);
   g_ptr_array_set_size (self->states, 0);
   g_hash_table_remove_all (self->origins);
+  g_hash_table_remove_all (self->numbers);
   self->n_used = 0;
 }
 
@@ -131,6 +134,7 @@ add_input (Setup    *self,
   ZimBinding binding = { tensor, data };
 
   g_array_append_val (self->bindings, binding);
+  g_hash_table_insert (self->numbers, tensor, data);
   g_ptr_array_add (self->inputs, tensor);
   return tensor;
 }
@@ -200,18 +204,8 @@ setup_state (Setup  *self,
   g_ptr_array_add (self->states, state);
   tensor = zim_program_state (self->program, "state", state);
   g_ptr_array_add (self->inputs, tensor);
-  g_array_append_val (self->bindings, ((ZimBinding) { tensor, numbers }));
+  g_hash_table_insert (self->numbers, tensor, numbers);
   return tensor;
-}
-
-static gpointer
-bound_data (Setup           *self,
-            const ZimTensor *tensor)
-{
-  for (guint i = 0; i < self->bindings->len; i++)
-    if (g_array_index (self->bindings, ZimBinding, i).tensor == tensor)
-      return g_array_index (self->bindings, ZimBinding, i).data;
-  g_assert_not_reached ();
 }
 
 float *
@@ -222,7 +216,7 @@ setup_values (Setup           *self,
 
   if (origin != NULL)
     tensor = origin;
-  return (float *) bound_data (self, tensor->base) + tensor->offset;
+  return (float *) g_hash_table_lookup (self->numbers, tensor->base) + tensor->offset;
 }
 
 /* Weights */
@@ -294,6 +288,7 @@ setup_output (Setup     *self,
 
   zim_program_output (self->program, tensor, name);
   g_array_append_val (self->bindings, binding);
+  g_hash_table_insert (self->numbers, tensor, buffer->data);
   g_ptr_array_add (self->outputs, tensor);
 }
 
@@ -301,7 +296,7 @@ float *
 setup_result (Setup *self,
               guint  output)
 {
-  return bound_data (self, g_ptr_array_index (self->outputs, output));
+  return g_hash_table_lookup (self->numbers, g_ptr_array_index (self->outputs, output));
 }
 
 ZimExecutable *

@@ -24,7 +24,8 @@ typedef struct {
   ZimBackend *backend;  /* not owned */
   ZimProgram *program;
   GArray     *bindings; /* of ZimBinding: inputs and outputs */
-  GPtrArray  *inputs;   /* of ZimTensor */
+  GHashTable *numbers;  /* ZimTensor that is an input, a state or an output → its memory or contents */
+  GPtrArray  *inputs;   /* of ZimTensor, states too */
   GPtrArray  *outputs;  /* of ZimTensor */
   GPtrArray  *states;   /* of ZimState, of this build */
   GPtrArray  *buffers;  /* of memory, of all builds */

@@ -126,7 +126,7 @@ caller_memory (const ZimTensor  *tensor,
                guint             n_bindings)
 {
   for (guint i = 0; i < n_bindings; i++)
-    if (bindings[i].tensor->base == tensor)
+    if (bindings[i].tensor == tensor)
       return bindings[i].data;
   return NULL;
 }
@@ -152,6 +152,24 @@ resolve_bases (ZimCpuExecutable *self,
       if (memory == NULL && self->plan->tensors[i] != G_MAXSIZE)
         memory = self->backend->arena + self->plan->tensors[i];
       self->bases[i] = memory;
+    }
+}
+
+/* Outputs that are parts of other tensors: those lie in the arena or in memory of their own. */
+static void
+copy_parts (ZimCpuExecutable *self,
+            const ZimBinding *bindings,
+            guint             n_bindings)
+{
+  for (guint i = 0; i < n_bindings; i++)
+    {
+      const ZimTensor *tensor = bindings[i].tensor;
+      const float *data = self->bases[tensor->base->id];
+      float *out = bindings[i].data;
+
+      if (tensor->base != tensor && tensor->place == ZIM_PLACE_OUTPUT)
+        for (gint64 row = 0; row < tensor->rows; row++)
+          memcpy (out + row * tensor->cols, data + tensor->offset + row * tensor->stride, tensor->cols * sizeof *out);
     }
 }
 
@@ -188,6 +206,7 @@ zim_cpu_executable_run (ZimExecutable     *executable,
           return FALSE;
         }
     }
+  copy_parts (self, bindings, n_bindings);
   return !g_cancellable_set_error_if_cancelled (cancellable, error);
 }
 

@@ -516,13 +516,15 @@ unpack (const float *c,
 
 /* Functions */
 
+#define LN_MAX 88.72283f /* the largest x for which eˣ is finite */
+
 /* eˣ by eˣ = 2ⁿ · eʳ, |r| ≤ ln 2 / 2, with eʳ as its Taylor sum to r⁷: relative error below 2⁻²³ · 1.2. Below the
- * smallest normal number it is 0; NaN stays NaN. */
+ * smallest normal number it is 0, above the largest about that; NaN stays NaN. */
 INLINE vf
 vexp (vf x)
 {
   const float magic = 12582912.0f; /* 1.5 · 2²³: adding it rounds to an integer */
-  vf big = splat (88.3762626f), small = splat (-87.3365447f);
+  vf big = splat (LN_MAX), small = splat (-87.3365447f);
   vi tiny = x < small;
   vf n, r, p;
   vi exponent;
@@ -545,10 +547,11 @@ vexp (vf x)
   return pick (tiny, splat (0), p);
 }
 
+/* Where e⁻ˣ is beyond the largest number, it is infinite here, so that the result is 0 however large −x is. */
 INLINE vf
 vsilu (vf x)
 {
-  return x / (1.0f + vexp (-x));
+  return x / (1.0f + pick (x < -LN_MAX, splat (INFINITY), vexp (-x)));
 }
 
 static void
@@ -732,12 +735,13 @@ static void
 col_affine (const float *x,
             float       *y,
             gsize        cols,
+            const float *shift,
             const float *mul,
             const float *plus,
             gboolean     apply_silu)
 {
   for (gsize c = 0; c < cols; c++)
-    y[c] = x[c] * mul[c] + plus[c];
+    y[c] = (x[c] - shift[c]) * mul[c] + plus[c];
   if (apply_silu)
     silu (y, y, cols);
 }

@@ -269,7 +269,8 @@ typedef struct {
   ZimCpuCall *call;
   double     *sums;    /* [block][channel], of x less the first row: no cancellation however far from 0 x lies */
   double     *squares; /* [block][channel] */
-  float      *mul;     /* [channel] */
+  float      *shift;   /* [channel]: the mean, which is taken from x before anything else for the same reason */
+  float      *mul;
   float      *add;
 } GroupNorm;
 
@@ -283,7 +284,7 @@ static gsize
 group_norm_scratch (const ZimOp       *op,
                     const ZimCpuSetup *setup)
 {
-  return (gsize) op->out->cols * (n_stat_blocks (op) * 2 * sizeof (double) + 2 * sizeof (float));
+  return (gsize) op->out->cols * (n_stat_blocks (op) * 2 * sizeof (double) + 3 * sizeof (float));
 }
 
 static void
@@ -330,8 +331,9 @@ group_factors (GroupNorm   *self,
       double weight = self->call->vectors[0] != NULL ? self->call->vectors[0][c] : 1;
       double bias = self->call->vectors[1] != NULL ? self->call->vectors[1][c] : 0;
 
+      self->shift[c] = (float) mean;
       self->mul[c] = (float) (factor * weight);
-      self->add[c] = (float) (bias - mean * factor * weight);
+      self->add[c] = (float) (bias - (mean - self->shift[c]) * factor * weight);
     }
 }
 
@@ -357,10 +359,10 @@ group_norm_rows (ZimCpuCall *call,
                  gint64      end)
 {
   gsize cols = call->op->out->cols;
-  const float *mul = (const float *) (call->scratch + cols * n_stat_blocks (call->op) * 2 * sizeof (double));
+  const float *shift = (const float *) (call->scratch + cols * n_stat_blocks (call->op) * 2 * sizeof (double));
 
   for (gint64 row = start; row < end; row++)
-    call->kernels->col_affine (SOURCE (0), OUT, cols, mul, mul + cols, call->op->norm.silu);
+    call->kernels->col_affine (SOURCE (0), OUT, cols, shift, shift + cols, shift + 2 * cols, call->op->norm.silu);
 }
 
 static gboolean
@@ -372,7 +374,8 @@ group_norm_run (ZimCpuCall *call)
 
   self.sums = (double *) call->scratch;
   self.squares = self.sums + cols * n_blocks;
-  self.mul = (float *) (self.squares + cols * n_blocks);
+  self.shift = (float *) (self.squares + cols * n_blocks);
+  self.mul = self.shift + cols;
   self.add = self.mul + cols;
   if (!zim_cpu_team_run (call->team, n_blocks, stats_task, &self, call->cancellable))
     return FALSE;

@@ -69,9 +69,9 @@ wait_for_work (ZimCpuTeam *team,
   for (guint i = 0; i < SPINS && g_atomic_int_get (&team->generation) == *seen; i++)
     relax ();
   g_mutex_lock (&team->lock);
-  while (team->generation == *seen && !team->quit)
+  while (g_atomic_int_get (&team->generation) == *seen && !team->quit)
     g_cond_wait (&team->wake, &team->lock);
-  *seen = team->generation;
+  *seen = g_atomic_int_get (&team->generation);
   quit = team->quit;
   g_mutex_unlock (&team->lock);
   return !quit;

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What ./dev asks about tests.
+
+Usage: count-results.py TESTLOG        prints how many tests passed, failed and were skipped
+       count-results.py --suites BUILD prints the suites of a build, in the order in which they are defined
+
+Each line of a TAP program counts as a test, any other program as one.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+
+def count(log):
+    """Counts passed, failed, skipped of one program."""
+    lines = re.findall(r"^(ok|not ok)\b(.*)$", log.get("stdout", ""), re.MULTILINE)
+    skipped = sum(1 for result, rest in lines if result == "ok" and re.search(r"#\s*skip", rest, re.IGNORECASE))
+    passed = sum(1 for result, _ in lines if result == "ok") - skipped
+    failed = len(lines) - passed - skipped
+    if log["result"] == "SKIP":
+        return 0, 0, max(skipped, 1)
+    if log["result"] in ("OK", "EXPECTEDFAIL"):
+        return (passed, 0, skipped) if lines else (1, 0, 0)
+    return passed, max(failed, 1), skipped
+
+
+def main(arguments):
+    if arguments[0] == "--suites":
+        tests = json.loads(subprocess.check_output(["meson", "introspect", "--tests", arguments[1]]))
+        print(*dict.fromkeys(suite.split(":")[-1] for test in tests for suite in test["suite"]), sep="\n")
+        return
+    path = Path(arguments[0])
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    print(*(sum(numbers) for numbers in zip(*(count(json.loads(line)) for line in lines), (0, 0, 0))))
+
+
+main(sys.argv[1:])

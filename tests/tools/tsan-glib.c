@@ -1,0 +1,133 @@
+/* tsan-glib.c: tells ThreadSanitizer how GLib synchronises
+ *
+ * GLib's mutexes, main contexts and reference counts are made of futexes and atomic operations inside a library that is
+ * not instrumented, so ThreadSanitizer takes everything that they protect for races. In the TSan build the linker puts
+ * these wrappers around our own calls (--wrap); each does what GLib does and says which order it gives.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include <gio/gio.h>
+
+void __tsan_acquire (void *address);
+void __tsan_release (void *address);
+
+#define DECLARE(type, name, arguments)   \
+  type __real_##name arguments;          \
+  type __wrap_##name arguments
+
+/* Mutexes and conditions: what was done before an unlock is seen after the next lock. */
+
+DECLARE (void, g_mutex_lock, (GMutex *mutex));
+DECLARE (void, g_mutex_unlock, (GMutex *mutex));
+DECLARE (void, g_cond_wait, (GCond *cond, GMutex *mutex));
+
+void
+__wrap_g_mutex_lock (GMutex *mutex)
+{
+  __real_g_mutex_lock (mutex);
+  __tsan_acquire (mutex);
+}
+
+void
+__wrap_g_mutex_unlock (GMutex *mutex)
+{
+  __tsan_release (mutex);
+  __real_g_mutex_unlock (mutex);
+}
+
+void
+__wrap_g_cond_wait (GCond  *cond,
+                    GMutex *mutex)
+{
+  __tsan_release (mutex);
+  __real_g_cond_wait (cond, mutex);
+  __tsan_acquire (mutex);
+}
+
+/* Reference counts: what was done before an unref is seen by whoever frees. */
+
+DECLARE (void, g_object_unref, (gpointer object));
+
+void
+__wrap_g_object_unref (gpointer object)
+{
+  __tsan_release (object);
+  __tsan_acquire (object);
+  __real_g_object_unref (object);
+}
+
+DECLARE (void, g_ptr_array_unref, (GPtrArray *array));
+
+void
+__wrap_g_ptr_array_unref (GPtrArray *array)
+{
+  __tsan_release (array);
+  __tsan_acquire (array);
+  __real_g_ptr_array_unref (array);
+}
+
+/* Idle sources: what was done before attaching is seen by the callback. */
+
+typedef struct {
+  GSourceFunc    func;
+  gpointer       data;
+  GDestroyNotify notify;
+} Callback;
+
+static gboolean
+call (gpointer user_data)
+{
+  Callback *callback = user_data;
+
+  __tsan_acquire (callback);
+  return callback->func (callback->data);
+}
+
+static void
+destroy (gpointer user_data)
+{
+  Callback *callback = user_data;
+
+  __tsan_acquire (callback);
+  if (callback->notify != NULL)
+    callback->notify (callback->data);
+  g_free (callback);
+}
+
+DECLARE (void, g_source_set_callback, (GSource *source, GSourceFunc func, gpointer data, GDestroyNotify notify));
+
+void
+__wrap_g_source_set_callback (GSource        *source,
+                              GSourceFunc     func,
+                              gpointer        data,
+                              GDestroyNotify  notify)
+{
+  Callback *callback = g_new (Callback, 1);
+
+  *callback = (Callback) { func, data, notify };
+  __tsan_release (callback);
+  __real_g_source_set_callback (source, call, callback, destroy);
+}
+
+/* Cancellation: what was done before cancelling is seen by whoever finds it cancelled. */
+
+DECLARE (void, g_cancellable_cancel, (GCancellable *cancellable));
+DECLARE (gboolean, g_cancellable_is_cancelled, (GCancellable *cancellable));
+
+void
+__wrap_g_cancellable_cancel (GCancellable *cancellable)
+{
+  __tsan_release (cancellable);
+  __real_g_cancellable_cancel (cancellable);
+}
+
+gboolean
+__wrap_g_cancellable_is_cancelled (GCancellable *cancellable)
+{
+  gboolean cancelled = __real_g_cancellable_is_cancelled (cancellable);
+
+  if (cancelled)
+    __tsan_acquire (cancellable);
+  return cancelled;
+}
