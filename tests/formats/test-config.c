@@ -279,7 +279,7 @@ static const struct {
   { TEXT, "\"num_hidden_layers\": 3", "\"num_hidden_layers\": 1",
     ZIM_ERROR_BAD_CONFIG, "Field “num_hidden_layers” is 1, expected 2 to" },
   { TEXT, "\"head_dim\": 32", "\"head_dim\": 31", ZIM_ERROR_BAD_CONFIG, "Field “head_dim” is odd" },
-  { TEXT, "\"vocab_size\": 300", "\"vocab_size\": 2000000000",
+  { TEXT, "\"vocab_size\": 1224", "\"vocab_size\": 2000000000",
     ZIM_ERROR_BAD_CONFIG, "Field “vocab_size” is 2000000000" },
   { TEXT, "\"hidden_size\": 64", "\"hidden_size\": 32",
     ZIM_ERROR_BAD_CONFIG, "have a width of 32, the transformer takes 64" },

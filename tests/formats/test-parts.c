@@ -12,6 +12,10 @@
 #include "formats/zim-name-map-private.h"
 #include "formats/zim-safetensors-private.h"
 #include "zim-error.h"
+#include "zim-image.h"
+#include "zim-model-private.h"
+#include "zim-params.h"
+#include "zim-pipeline.h"
 
 #include <glib/gstdio.h>
 
@@ -280,6 +284,60 @@ test_comfy (Folder        *folder,
       g_assert_cmpuint (g_bytes_get_size (zim_checkpoint_get_tokenizer (opened)), ==, 3);
       g_assert_cmpfloat (zim_checkpoint_get_config (opened)->scheduler.shift, ==, 3);
     }
+}
+
+static GBytes *
+picture_of (ZimCheckpoint *checkpoint)
+{
+  g_autoptr(ZimModel) model = NULL;
+  g_autoptr(ZimPipeline) pipeline = NULL;
+  g_autoptr(ZimParams) params = zim_params_new ("two cats");
+  g_autoptr(GPtrArray) images = NULL;
+  GError *error = NULL;
+
+  model = _zim_model_new_for_checkpoint (checkpoint, "test", &error);
+  g_assert_no_error (error);
+  pipeline = zim_pipeline_new (model, NULL, &error);
+  g_assert_no_error (error);
+  zim_params_set_size (params, 64, 48);
+  zim_params_set_steps (params, 2);
+  zim_params_set_seed (params, 3);
+  images = zim_pipeline_generate (pipeline, params, NULL, &error);
+  g_assert_no_error (error);
+  return gdk_pixbuf_read_pixel_bytes (zim_image_get_pixbuf (g_ptr_array_index (images, 0)));
+}
+
+/* The same weights give the same picture from a diffusers folder and from ComfyUI's files. */
+static void
+test_same_picture (Folder        *folder,
+                   gconstpointer  unused)
+{
+  ZimConfig config;
+  GError *error = NULL;
+  g_autofree char *tokenizer = g_test_build_filename (G_TEST_DIST, "reference", "tokenizer", "bytes.json", NULL);
+  g_autofree char *model = folder_file (folder, "model");
+  g_autofree char *text = NULL;
+  g_autoptr(ZimCheckpoint) written = write_comfy (folder, &config, "z_turbo.safetensors", "", "qwen_3_4b.safetensors",
+                                                  "ae.safetensors");
+  g_autoptr(ZimCheckpoint) from_parts = NULL;
+  g_autoptr(ZimCheckpoint) from_folder = NULL;
+  g_autoptr(GBytes) a = NULL;
+  g_autoptr(GBytes) b = NULL;
+  gsize size;
+
+  g_file_get_contents (tokenizer, &text, &size, &error);
+  g_assert_no_error (error);
+  folder_write (folder, "tokenizer.json", text, (gssize) size);
+  from_parts = open_parts (folder, "z_turbo.safetensors", NULL, NULL, NULL, -1, &error);
+  g_assert_no_error (error);
+  zim_checkpoint_write_folder (written, model, &error);
+  g_assert_no_error (error);
+  folder_write (folder, "model/tokenizer/tokenizer.json", text, (gssize) size);
+  from_folder = zim_checkpoint_open_folder (model, NULL, &error);
+  g_assert_no_error (error);
+  a = picture_of (from_parts);
+  b = picture_of (from_folder);
+  g_assert_true (g_bytes_equal (a, b));
 }
 
 /* Parts point into the mapped file: nothing is copied. */
@@ -706,6 +764,7 @@ main (int   argc,
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/parts/unchanged-names", test_unchanged_names);
   g_test_add ("/parts/comfy", Folder, NULL, folder_init, test_comfy, folder_clear);
+  g_test_add ("/parts/same-picture", Folder, NULL, folder_init, test_same_picture, folder_clear);
   g_test_add ("/parts/no-copies", Folder, NULL, folder_init, test_no_copies, folder_clear);
   g_test_add ("/parts/found-beside", Folder, NULL, folder_init, test_found_beside, folder_clear);
   g_test_add ("/parts/all-in-one", Folder, NULL, folder_init, test_all_in_one, folder_clear);
