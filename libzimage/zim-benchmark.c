@@ -10,6 +10,7 @@
 
 #include "compute/cpu/zim-cpu-team-private.h"
 #include "diffusion/zim-denoiser-private.h"
+#include "diffusion/zim-preview-private.h"
 #include "zim-benchmark.h"
 #include "zim-device-private.h"
 #include "zim-enum-types.h"
@@ -42,6 +43,7 @@ G_DEFINE_FINAL_TYPE (ZimBenchmark, zim_benchmark, G_TYPE_OBJECT)
 #define PROMPT_TOKENS 62 /* a prompt of usual length */
 #define RUNS 3           /* the median counts */
 #define CANCEL_AFTER 20  /* ms into a step */
+#define PREVIEWS 10
 
 static void
 zim_benchmark_finalize (GObject *object)
@@ -330,6 +332,21 @@ measure_cancel (Bench *bench)
   bench->cancellable = outer;
 }
 
+/* Seconds that one preview takes, beside the step that it follows. */
+static double
+measure_preview (Bench *bench)
+{
+  guint channels = zim_autoencoder_get_channels (_zim_model_get_autoencoder (bench->benchmark->model));
+  guint width = 2 * bench->latent_width, height = 2 * bench->latent_height;
+  g_autofree guint8 *rgb = g_malloc ((gsize) 3 * width * height);
+  ZimPreview preview = { .n_channels = channels };
+  gint64 start = g_get_monotonic_time ();
+
+  for (guint i = 0; i < PREVIEWS; i++)
+    zim_preview_render (&preview, bench->latents, bench->latent_height, bench->latent_width, height, width, rgb, 3 * width);
+  return (g_get_monotonic_time () - start) / 1e6 / PREVIEWS;
+}
+
 /* A field of /proc/self/status in bytes: “VmHWM”, “RssAnon”. */
 static guint64
 read_status (const char *field)
@@ -395,8 +412,8 @@ precision_name (ZimPrecision precision)
  * The result is a dictionary (`a{sv}`) of “device”, “model”, “width”, “height”, “threads”, “precision”, “peak_gflops”,
  * “stages” (a dictionary of “text”, “step” and “decode”, each with “seconds”, “gflops” and “peak_percent”),
  * “peak_memory_bytes”, “anonymous_memory_bytes” (both of the process, the second without mapped files),
- * “load_seconds” (what the first runs took beyond the later ones) and “cancel_seconds” (from
- * cancelling within a step to the return).
+ * “load_seconds” (what the first runs took beyond the later ones), “preview_seconds” (of one preview) and
+ * “cancel_seconds” (from cancelling within a step to the return).
  *
  * Fails with %ZIM_ERROR_INVALID_PARAMS if the size is out of range, with %ZIM_ERROR_DEVICE, %ZIM_ERROR_OUT_OF_MEMORY
  * and %G_IO_ERROR_CANCELLED.
@@ -455,6 +472,7 @@ zim_benchmark_run (ZimBenchmark  *self,
   add (&dict, "peak_memory_bytes", g_variant_new_uint64 (read_status ("VmHWM")));
   add (&dict, "anonymous_memory_bytes", g_variant_new_uint64 (read_status ("RssAnon")));
   add (&dict, "load_seconds", g_variant_new_double (MAX (0, first - later)));
+  add (&dict, "preview_seconds", g_variant_new_double (measure_preview (&bench)));
   add (&dict, "cancel_seconds", g_variant_new_double (bench.cancel_seconds));
   return g_variant_ref_sink (g_variant_builder_end (&dict));
 }

@@ -210,6 +210,7 @@ print_results (GVariant *results)
   add_memory (table, _("not mapped"), results, "anonymous_memory_bytes");
   add_duration (table, _("load"), results, "load_seconds");
   add_duration (table, _("cancel"), results, "cancel_seconds");
+  add_duration (table, _("preview"), results, "preview_seconds");
   cli_table_print (table);
 
   g_print ("\n");

@@ -29,6 +29,11 @@ app_format_duration (double seconds)
 
   if (!isfinite (seconds) || seconds < 0.0)
     return g_strdup (_("unknown"));
+  if (seconds < 0.0995)
+    {
+      number = app_format_number (seconds * 1000, seconds < 0.00995 ? 1 : 0);
+      return g_strdup_printf (_("%s ms"), number);
+    }
   if (seconds < 59.95)
     {
       number = app_format_number (seconds, seconds < 9.995 ? 2 : 1);

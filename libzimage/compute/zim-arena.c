@@ -145,6 +145,16 @@ works_in_place (const ZimOp *op)
     }
 }
 
+/* Rows of the first source may still be read after rows of the result are written: a norm's scale can be one of them. */
+static gboolean
+reads_twice (const ZimOp *op)
+{
+  for (guint i = 1; i < op->n_sources; i++)
+    if (op->sources[i] != NULL && op->sources[i]->base == op->sources[0]->base)
+      return TRUE;
+  return FALSE;
+}
+
 /* Lets the result of an element-wise operation take over the memory of a first source that dies there: owner[id]
  * is the tensor whose memory tensor id uses. */
 static guint *
@@ -162,7 +172,7 @@ share_in_place (ZimProgram *program,
       const ZimOp *op = g_ptr_array_index (ops, i);
       const ZimTensor *x = op->sources[0];
 
-      if (!works_in_place (op) || x->base != x || x->place != ZIM_PLACE_TEMPORARY || !lies_in_arena (op->out) ||
+      if (!works_in_place (op) || reads_twice (op) || x->base != x || x->place != ZIM_PLACE_TEMPORARY || !lies_in_arena (op->out) ||
           uses[x->id].last != i || uses[op->out->id].first != i)
         continue;
       owner[op->out->id] = owner[x->id];

@@ -175,7 +175,7 @@ zim_program_embed (ZimProgram      *self,
   return out;
 }
 
-static gint64
+static void
 check_linear_part (ZimProgram      *self,
                    const ZimTensor *x,
                    const ZimWeight *weight,
@@ -189,7 +189,6 @@ check_linear_part (ZimProgram      *self,
                          shape, x->cols);
     }
   check_vector (self, "linear", bias, weight->dims[0]);
-  return weight->dims[0];
 }
 
 ZimTensor *
@@ -205,9 +204,11 @@ zim_program_linear (ZimProgram             *self,
   ZimOp *op;
 
   for (guint i = 0; i < n_weights; i++)
-    cols += check_linear_part (self, x, weights[i], biases != NULL ? biases[i] : NULL);
+    cols += weights[i]->dims[0];
   out = zim_program_add_result (self, x->rows, cols);
   op = add_op_1 (self, ZIM_OP_LINEAR, x, out);
+  for (guint i = 0; i < n_weights; i++)
+    check_linear_part (self, x, weights[i], biases != NULL ? biases[i] : NULL);
   op->linear.n_weights = n_weights;
   op->linear.weights = zim_program_copy_weights (self, weights, n_weights);
   op->linear.biases = biases != NULL ? zim_program_copy_weights (self, biases, n_weights) : NULL;
@@ -233,6 +234,7 @@ add_norm (ZimProgram     *self,
     {
       zim_program_check (self, scale->cols == x->cols, "%s: scale is " SHAPE ", expected [samples, %" G_GINT64_FORMAT "]",
                          op_names[kind], SHAPE_ARGS (scale), x->cols);
+      check_f32 (self, op_names[kind], scale);
       op->sources[1] = scale;
       op->n_sources = 2;
     }
@@ -317,12 +319,14 @@ zim_program_rope (ZimProgram *self,
   ZimTensor *out = zim_program_add_result (self, x->rows, x->cols);
   ZimOp *op = add_op_1 (self, ZIM_OP_ROPE, x, out);
 
-  zim_program_check (self, head_dim % 2 == 0 && x->cols % head_dim == 0, "rope: " SHAPE " has no whole heads of %u",
+  zim_program_check (self, head_dim > 0 && head_dim % 2 == 0 && x->cols % head_dim == 0, "rope: " SHAPE " has no whole heads of %u",
                      SHAPE_ARGS (x), head_dim);
   zim_program_check (self, cos->rows == x->rows && cos->cols == head_dim / 2 && sin->rows == x->rows &&
                              sin->cols == head_dim / 2,
                      "rope: tables are " SHAPE " and " SHAPE ", expected [%" G_GINT64_FORMAT ", %u]", SHAPE_ARGS (cos),
                      SHAPE_ARGS (sin), x->rows, head_dim / 2);
+  check_f32 (self, "rope", cos);
+  check_f32 (self, "rope", sin);
   op->sources[1] = cos;
   op->sources[2] = sin;
   op->n_sources = 3;
@@ -354,6 +358,8 @@ zim_program_attention (ZimProgram     *self,
   zim_program_check (self, k->rows == q->rows && v->rows == q->rows && k->cols == kv_cols && v->cols == kv_cols,
                      "attention: k is " SHAPE ", v is " SHAPE ", expected [%" G_GINT64_FORMAT ", %" G_GINT64_FORMAT "]",
                      SHAPE_ARGS (k), SHAPE_ARGS (v), q->rows, kv_cols);
+  check_f32 (self, "attention", k);
+  check_f32 (self, "attention", v);
   op->sources[1] = k;
   op->sources[2] = v;
   op->n_sources = 3;
@@ -416,7 +422,7 @@ static gint64
 conv_out_size (gint64 size,
                guint  stride)
 {
-  return (size + stride - 1) / stride;
+  return stride > 0 ? (size + stride - 1) / stride : size;
 }
 
 ZimTensor *
@@ -442,6 +448,7 @@ zim_program_conv2d (ZimProgram      *self,
       zim_program_check (self, FALSE, "conv2d: weight “%s” has shape %s, expected [out, %" G_GINT64_FORMAT ", k, k]",
                          weight->name, shape, x->cols);
     }
+  zim_program_check (self, stride > 0, "conv2d: " SHAPE " with a stride of 0", SHAPE_ARGS (x));
   zim_program_check (self, x->rows == height * width, "conv2d: " SHAPE " is no image of %" G_GINT64_FORMAT " by %" G_GINT64_FORMAT,
                      SHAPE_ARGS (x), height, width);
   check_vector (self, "conv2d", bias, weight->dims[0]);
@@ -472,6 +479,7 @@ zim_program_copy_to (ZimProgram *self,
   add_op_1 (self, ZIM_OP_COPY, x, destination);
   zim_program_check (self, x->rows == destination->rows && x->cols == destination->cols, "copy: " SHAPE " into " SHAPE,
                      SHAPE_ARGS (x), SHAPE_ARGS (destination));
+  check_f32 (self, "copy", destination);
   zim_program_check (self, destination->place != ZIM_PLACE_INPUT, "copy: the destination is an input");
 }
 
@@ -489,12 +497,15 @@ zim_program_permute (ZimProgram   *self,
   gint64 n = 1;
   guint seen = 0;
 
+  zim_program_check (self, n_dims <= ZIM_MAX_DIMS, "permute: " SHAPE " as %u dimensions, expected at most %u", SHAPE_ARGS (x),
+                     n_dims, ZIM_MAX_DIMS);
+  n_dims = MIN (n_dims, ZIM_MAX_DIMS);
   op->permute.n_dims = n_dims;
   for (guint i = 0; i < n_dims; i++)
     {
       op->permute.dims[i] = dims[i];
       op->permute.order[i] = order[i];
-      seen |= 1u << order[i];
+      seen |= order[i] < n_dims ? 1u << order[i] : 0;
       n *= dims[i];
     }
   zim_program_check (self, zim_tensor_is_contiguous (x) && n == x->rows * x->cols && n == rows * cols &&

@@ -262,6 +262,9 @@ zim_program_add_op (ZimProgram *self,
   op->kind = kind;
   op->out = out;
   g_ptr_array_add (self->ops, op);
+  zim_program_check (self, out->rows > 0 && out->cols > 0,
+                     "%s: result is [%" G_GINT64_FORMAT ", %" G_GINT64_FORMAT "]", zim_op_kind_name (kind), out->rows,
+                     out->cols);
   return op;
 }
 

@@ -12,10 +12,21 @@
 
 #if defined (__x86_64__)
 
+#include <cpuid.h>
+
+/* Clang 14 does not know the name for __builtin_cpu_supports (). */
+static gboolean
+has_f16c (void)
+{
+  guint a, b, c, d;
+
+  return __get_cpuid (1, &a, &b, &c, &d) && (c & bit_F16C) != 0;
+}
+
 static gboolean
 has_avx2 (void)
 {
-  return __builtin_cpu_supports ("avx2") && __builtin_cpu_supports ("fma") && __builtin_cpu_supports ("f16c");
+  return __builtin_cpu_supports ("avx2") && __builtin_cpu_supports ("fma") && has_f16c ();
 }
 
 static gboolean

@@ -94,8 +94,8 @@ sum_lanes (vf v)
       {                                                                     \
         vf a = t[i], b = t[i + (s)];                                        \
                                                                             \
-        t[i] = __builtin_shuffle (a, b, (vi) { LANES (LOW, s) });           \
-        t[i + (s)] = __builtin_shuffle (a, b, (vi) { LANES (HIGH, s) });    \
+        t[i] = __builtin_shufflevector (a, b, LANES (LOW, s));              \
+        t[i + (s)] = __builtin_shufflevector (a, b, LANES (HIGH, s));       \
       }
 
 INLINE void

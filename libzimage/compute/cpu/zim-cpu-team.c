@@ -171,9 +171,14 @@ zim_cpu_team_run (ZimCpuTeam   *team,
   g_mutex_unlock (&team->lock);
 
   work (team, 0);
-  while (g_atomic_int_get (&team->working) > 0)
-    relax ();
-  /* The counter passes n_tasks only when nothing was left to take: cancelled threads stop before. */
+  /* The others are about to end; but on a busy machine one of them may be waiting for this very core. */
+  for (guint spins = 0; g_atomic_int_get (&team->working) > 0; spins++)
+    {
+      if (spins < SPINS)
+        relax ();
+      else
+        g_thread_yield ();
+    }
   return !g_cancellable_is_cancelled (cancellable);
 }
 
