@@ -8,17 +8,12 @@
 #include "compute/zim-backend-private.h"
 #include "diffusion/zim-preview-private.h"
 #include "zim-enums.h"
+#include "zim-feature-cache-private.h"
 #include "zim-job-private.h"
 #include "zim-model-private.h"
 #include "zim-params.h"
 
 G_BEGIN_DECLS
-
-/* Text features of recent prompts: a picture of the same words with another seed needs no encoder. */
-typedef struct _ZimFeatureCache ZimFeatureCache;
-
-ZimFeatureCache *zim_feature_cache_new  (void);
-void             zim_feature_cache_free (ZimFeatureCache *cache);
 
 /* What jobs of one pipeline share. Used by its worker alone. */
 typedef struct {

@@ -19,72 +19,6 @@
 #include "zim-image.h"
 #include "zim-run-private.h"
 
-/* Feature cache */
-
-#define CACHED_PROMPTS 8
-
-typedef struct {
-  char         *prompt;
-  ZimPrecision  precision;
-  guint         max_tokens;
-  guint         n_ids;
-  float        *features; /* [n_ids][hidden] */
-} CachedPrompt;
-
-struct _ZimFeatureCache {
-  GQueue prompts; /* of CachedPrompt, most recently used first */
-};
-
-static void
-cached_prompt_free (CachedPrompt *cached)
-{
-  g_free (cached->prompt);
-  g_free (cached->features);
-  g_free (cached);
-}
-
-ZimFeatureCache *
-zim_feature_cache_new (void)
-{
-  return g_new0 (ZimFeatureCache, 1);
-}
-
-void
-zim_feature_cache_free (ZimFeatureCache *cache)
-{
-  g_queue_clear_full (&cache->prompts, (GDestroyNotify) cached_prompt_free);
-  g_free (cache);
-}
-
-static CachedPrompt *
-feature_cache_find (ZimFeatureCache *cache,
-                    const char      *prompt,
-                    ZimPrecision     precision,
-                    guint            max_tokens)
-{
-  for (GList *l = cache->prompts.head; l != NULL; l = l->next)
-    {
-      CachedPrompt *cached = l->data;
-
-      if (cached->precision == precision && cached->max_tokens == max_tokens && g_str_equal (cached->prompt, prompt))
-        {
-          g_queue_unlink (&cache->prompts, l);
-          g_queue_push_head_link (&cache->prompts, l);
-          return cached;
-        }
-    }
-  return NULL;
-}
-
-static void
-feature_cache_add (ZimFeatureCache *cache,
-                   CachedPrompt    *cached)
-{
-  g_queue_push_head (&cache->prompts, cached);
-  if (cache->prompts.length > CACHED_PROMPTS)
-    cached_prompt_free (g_queue_pop_tail (&cache->prompts));
-}
-
 /* A run */
 
 typedef struct {
@@ -177,7 +111,7 @@ tokenize (Run         *run,
 }
 
 /* The features of a prompt, owned by the cache. */
-static const CachedPrompt *
+static const ZimCachedPrompt *
 encode (Run         *run,
         const char  *prompt,
         GError     **error)
@@ -185,9 +119,9 @@ encode (Run         *run,
   ZimRunContext *context = run->context;
   guint max_tokens = (guint) zim_params_get_max_tokens (run->params);
   ZimTextEncoder *encoder = _zim_model_get_text_encoder (context->model);
-  CachedPrompt *cached = feature_cache_find (context->features, prompt, context->precision, max_tokens);
+  const ZimCachedPrompt *cached = zim_feature_cache_find (context->features, prompt, context->precision, max_tokens);
   g_autoptr(GArray) ids = NULL;
-  float *features;
+  g_autofree float *features = NULL;
   guint hidden = zim_checkpoint_get_config (_zim_model_get_checkpoint (context->model))->text_encoder.hidden_size;
 
   if (cached != NULL && run->dump == NULL)
@@ -197,21 +131,10 @@ encode (Run         *run,
     zim_dump_add_ids (run->dump, (const gint32 *) (gpointer) ids->data, ids->len);
   features = zim_text_encoder_run (encoder, context->backend, context->precision, (const gint32 *) (gpointer) ids->data,
                                    ids->len, dump_func (run), run->dump, run->cancellable, error);
-  if (features == NULL)
+  if (features == NULL || !check_finite (features, (gsize) ids->len * hidden, _("The features of the prompt"), error))
     return NULL;
-  if (!check_finite (features, (gsize) ids->len * hidden, _("The features of the prompt"), error))
-    {
-      g_free (features);
-      return NULL;
-    }
-  cached = g_new0 (CachedPrompt, 1);
-  cached->prompt = g_strdup (prompt);
-  cached->precision = context->precision;
-  cached->max_tokens = max_tokens;
-  cached->n_ids = ids->len;
-  cached->features = features;
-  feature_cache_add (context->features, cached);
-  return cached;
+  return zim_feature_cache_add (context->features, prompt, context->precision, max_tokens, g_steal_pointer (&features),
+                                ids->len);
 }
 
 /* Set-up */
@@ -223,7 +146,7 @@ make_denoiser (Run         *run,
                GError     **error)
 {
   ZimRunContext *context = run->context;
-  const CachedPrompt *text;
+  const ZimCachedPrompt *text;
   g_autoptr(ZimDenoiser) denoiser = NULL;
 
   if (run->dump != NULL)
