@@ -19,7 +19,7 @@ struct _ZimCpuTeam {
   GMutex        lock;
   GCond         wake;
   gint          generation; /* atomic: counts lists of tasks */
-  gboolean      quit;       /* under lock */
+  gint          quit;       /* atomic */
 
   /* The current list */
   ZimCpuTask    func;
@@ -69,10 +69,10 @@ wait_for_work (ZimCpuTeam *team,
   for (guint i = 0; i < SPINS && g_atomic_int_get (&team->generation) == *seen; i++)
     relax ();
   g_mutex_lock (&team->lock);
-  while (g_atomic_int_get (&team->generation) == *seen && !team->quit)
+  while (g_atomic_int_get (&team->generation) == *seen && !g_atomic_int_get (&team->quit))
     g_cond_wait (&team->wake, &team->lock);
   *seen = g_atomic_int_get (&team->generation);
-  quit = team->quit;
+  quit = g_atomic_int_get (&team->quit);
   g_mutex_unlock (&team->lock);
   return !quit;
 }
@@ -117,7 +117,7 @@ void
 zim_cpu_team_free (ZimCpuTeam *team)
 {
   g_mutex_lock (&team->lock);
-  team->quit = TRUE;
+  g_atomic_int_set (&team->quit, TRUE);
   g_cond_broadcast (&team->wake);
   g_mutex_unlock (&team->lock);
   for (guint i = 1; i < team->n_threads; i++)
