@@ -218,8 +218,8 @@ set_up_step (Bench   *bench,
     features[i] = (float) (i % 17) / 17;
   bench->latents = g_new0 (float, n);
   bench->velocity = g_new0 (float, n);
-  bench->denoiser = zim_denoiser_new (transformer, bench->backend, bench->precision, bench->latent_height, bench->latent_width,
-                                      PROMPT_TOKENS, FALSE, error);
+  bench->denoiser = zim_denoiser_new (transformer, bench->backend, bench->precision, bench->latent_height,
+                                      bench->latent_width, PROMPT_TOKENS, FALSE, error);
   return bench->denoiser != NULL &&
          zim_modulation_init (&bench->modulation, transformer, bench->backend, bench->precision, &time, 1, NULL, NULL,
                               bench->cancellable, error) &&
@@ -247,8 +247,8 @@ run_decode (Bench   *bench,
   g_autofree float *image = NULL;
   gsize arena;
 
-  if (!zim_autoencoder_plan (autoencoder, bench->backend, bench->precision, bench->latent_height, bench->latent_width, &arena,
-                             flops, error))
+  if (!zim_autoencoder_plan (autoencoder, bench->backend, bench->precision, bench->latent_height, bench->latent_width,
+                             &arena, flops, error))
     return FALSE;
   image = zim_autoencoder_decode (autoencoder, bench->backend, bench->precision, bench->latents, bench->latent_height,
                                   bench->latent_width, NULL, NULL, bench->cancellable, error);
@@ -343,7 +343,8 @@ measure_preview (Bench *bench)
   gint64 start = g_get_monotonic_time ();
 
   for (guint i = 0; i < PREVIEWS; i++)
-    zim_preview_render (&preview, bench->latents, bench->latent_height, bench->latent_width, height, width, rgb, 3 * width);
+    zim_preview_render (&preview, bench->latents, bench->latent_height, bench->latent_width, height, width, rgb,
+                        3 * width);
   return (g_get_monotonic_time () - start) / 1e6 / PREVIEWS;
 }
 

@@ -251,7 +251,8 @@ zim_device_find (const char  *name,
       if (matches (device, folded))
         return g_steal_pointer (&device);
     }
-  g_set_error (error, ZIM_ERROR, ZIM_ERROR_DEVICE, _("There is no device “%s”; “zimage devices” lists those that there are"),
+  g_set_error (error, ZIM_ERROR, ZIM_ERROR_DEVICE,
+               _("There is no device “%s”; “zimage devices” lists those that there are"),
                name);
   return NULL;
 }

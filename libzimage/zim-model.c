@@ -386,7 +386,8 @@ parse_variant (const char  *variant,
   else if (g_strcmp0 (variant, "base") == 0)
     *value = ZIM_VARIANT_BASE;
   else
-    g_set_error (error, ZIM_ERROR, ZIM_ERROR_INVALID_PARAMS, _("The variant is “%s”, expected “turbo” or “base”"), variant);
+    g_set_error (error, ZIM_ERROR, ZIM_ERROR_INVALID_PARAMS, _("The variant is “%s”, expected “turbo” or “base”"),
+                 variant);
   return *value != -1;
 }
 
@@ -460,7 +461,8 @@ open_in_thread (GTask        *task,
   ZimModel *model;
 
   if (open->is_parts)
-    model = zim_model_open_parts (open->name, open->text_encoder, open->vae, open->tokenizer, open->variant, cancellable, &error);
+    model = zim_model_open_parts (open->name, open->text_encoder, open->vae, open->tokenizer, open->variant,
+                                  cancellable, &error);
   else
     model = zim_model_open (open->name, cancellable, &error);
   if (model != NULL)

@@ -187,8 +187,8 @@ zim_pipeline_class_init (ZimPipelineClass *class)
    *
    * Emitted when a job goes on, in the thread-default main context of the thread that submitted it.
    */
-  signals[PROGRESS] = g_signal_new ("progress", ZIM_TYPE_PIPELINE, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 4,
-                                    ZIM_TYPE_JOB, ZIM_TYPE_STAGE, G_TYPE_INT, G_TYPE_INT);
+  signals[PROGRESS] = g_signal_new ("progress", ZIM_TYPE_PIPELINE, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE,
+                                    4, ZIM_TYPE_JOB, ZIM_TYPE_STAGE, G_TYPE_INT, G_TYPE_INT);
 }
 
 static void
@@ -351,7 +351,8 @@ void
 _zim_pipeline_emit_progress (ZimPipeline *self,
                              ZimJob      *job)
 {
-  g_signal_emit (self, signals[PROGRESS], 0, job, zim_job_get_stage (job), zim_job_get_step (job), zim_job_get_total (job));
+  g_signal_emit (self, signals[PROGRESS], 0, job, zim_job_get_stage (job), zim_job_get_step (job),
+                 zim_job_get_total (job));
 }
 
 /* Worker */

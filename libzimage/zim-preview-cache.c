@@ -19,7 +19,8 @@ cache_path (ZimModel *model)
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     {
-      const ZimWeight *weight = zim_checkpoint_lookup (_zim_model_get_checkpoint (model), ZIM_COMPONENT_AUTOENCODER, names[i]);
+      const ZimWeight *weight = zim_checkpoint_lookup (_zim_model_get_checkpoint (model), ZIM_COMPONENT_AUTOENCODER,
+                                                       names[i]);
 
       if (weight != NULL)
         g_checksum_update (checksum, weight->data, weight->size);
@@ -52,7 +53,8 @@ read_cache (ZimPreview *preview,
   g_autoptr(GKeyFile) file = g_key_file_new ();
 
   if (!g_key_file_load_from_file (file, path, G_KEY_FILE_NONE, NULL) ||
-      !read_row (file, "red", preview->weight[0], n_channels) || !read_row (file, "green", preview->weight[1], n_channels) ||
+      !read_row (file, "red", preview->weight[0], n_channels) ||
+      !read_row (file, "green", preview->weight[1], n_channels) ||
       !read_row (file, "blue", preview->weight[2], n_channels) || !read_row (file, "bias", preview->bias, 3))
     return FALSE;
   preview->n_channels = n_channels;

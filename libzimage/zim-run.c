@@ -79,7 +79,8 @@ check_finite (const float  *values,
     if (!isfinite (values[i]))
       {
         g_set_error (error, ZIM_ERROR, ZIM_ERROR_NON_FINITE,
-                     _("%s hold infinities or NaNs: the weights are damaged, or the precision is too small for them; no picture was made"),
+                     _("%s hold infinities or NaNs: the weights are damaged, or the precision is too small for them; "
+                       "no picture was made"),
                      what);
         return FALSE;
       }
@@ -102,8 +103,8 @@ tokenize (Run         *run,
     {
       g_autofree char *warning = NULL;
 
-      warning = g_strdup_printf (_("The prompt has %u tokens and was cut to %u; the rest of its words have no effect"), ids->len,
-                                 max_tokens);
+      warning = g_strdup_printf (_("The prompt has %u tokens and was cut to %u; the rest of its words have no effect"),
+                                 ids->len, max_tokens);
       _zim_job_post_warning (run->job, warning);
       g_array_set_size (ids, max_tokens);
     }
@@ -194,7 +195,8 @@ set_up_schedule (Run     *run,
 {
   ZimRunContext *context = run->context;
   const ZimConfig *config = zim_checkpoint_get_config (_zim_model_get_checkpoint (context->model));
-  guint n_tokens = run->latent_width * run->latent_height / (config->transformer.patch_size * config->transformer.patch_size);
+  guint patch = config->transformer.patch_size;
+  guint n_tokens = run->latent_width * run->latent_height / (patch * patch);
   g_autofree float *times = g_new (float, run->n_steps);
 
   run->sigmas = zim_scheduler_sigmas (&config->scheduler, run->n_steps, n_tokens);
@@ -203,7 +205,8 @@ set_up_schedule (Run     *run,
   if (run->dump != NULL)
     zim_dump_set_prefix (run->dump, "%s", "");
   return zim_modulation_init (&run->modulation, _zim_model_get_transformer (context->model), context->backend,
-                              context->precision, times, run->n_steps, dump_func (run), run->dump, run->cancellable, error);
+                              context->precision, times, run->n_steps, dump_func (run), run->dump, run->cancellable,
+                              error);
 }
 
 static gboolean
@@ -321,7 +324,8 @@ preview_step (Run      *run,
   if (!_zim_job_wants_preview (run->job, step + 1, &size))
     return TRUE;
   if (context->preview->n_channels == 0 &&
-      !zim_preview_load (context->preview, context->model, context->backend, context->precision, run->cancellable, error))
+      !zim_preview_load (context->preview, context->model, context->backend, context->precision, run->cancellable,
+                         error))
     return FALSE;
   /* Twice the latents' resolution at most: there is nothing more to see. */
   size = MIN (size, 2 * longer);
@@ -510,13 +514,13 @@ zim_run_plan (ZimRunContext  *context,
   gsize text_arena, decode_arena, arena;
   double flops;
 
-  denoiser = zim_denoiser_new (_zim_model_get_transformer (context->model), context->backend, context->precision, latent_height,
-                               latent_width, n_tokens, FALSE, error);
+  denoiser = zim_denoiser_new (_zim_model_get_transformer (context->model), context->backend, context->precision,
+                               latent_height, latent_width, n_tokens, FALSE, error);
   if (denoiser == NULL ||
-      !zim_text_encoder_plan (_zim_model_get_text_encoder (context->model), context->backend, context->precision, n_tokens,
-                              &text_arena, &flops, error) ||
-      !zim_autoencoder_plan (autoencoder, context->backend, context->precision, latent_height, latent_width, &decode_arena,
-                             &flops, error))
+      !zim_text_encoder_plan (_zim_model_get_text_encoder (context->model), context->backend, context->precision,
+                              n_tokens, &text_arena, &flops, error) ||
+      !zim_autoencoder_plan (autoencoder, context->backend, context->precision, latent_height, latent_width,
+                             &decode_arena, &flops, error))
     return FALSE;
   arena = MAX (zim_denoiser_get_arena_size (denoiser), MAX (text_arena, decode_arena));
   *memory = arena + n_denoisers * zim_denoiser_get_state_size (denoiser) + modulation + 3 * latents +

@@ -18,7 +18,8 @@
 #define PAGE 4096
 #define SMALL ((gsize) 1 << 20) /* tensors up to this size have memory of their own */
 
-/* Uniform values of that spread keep activations of every width finite; the products cost the same whatever they are. */
+/* Uniform values of that spread keep activations of every width finite; the products cost the same whatever they
+ * are. */
 #define SPREAD 0.02f
 
 static guint64
@@ -125,7 +126,8 @@ _zim_model_new_synthetic (const char  *architecture,
   filler.pool = make_pool ();
   if (filler.pool < 0)
     {
-      g_set_error (error, ZIM_ERROR, ZIM_ERROR_OUT_OF_MEMORY, _("No memory for random weights: %s"), g_strerror (errno));
+      g_set_error (error, ZIM_ERROR, ZIM_ERROR_OUT_OF_MEMORY, _("No memory for random weights: %s"),
+                   g_strerror (errno));
       return NULL;
     }
   zim_config_init_published (&config, turbo);

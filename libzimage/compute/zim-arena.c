@@ -145,7 +145,8 @@ works_in_place (const ZimOp *op)
     }
 }
 
-/* Rows of the first source may still be read after rows of the result are written: a norm's scale can be one of them. */
+/* Rows of the first source may still be read after rows of the result are written: a norm's scale can be one of
+ * them. */
 static gboolean
 reads_twice (const ZimOp *op)
 {
@@ -172,8 +173,8 @@ share_in_place (ZimProgram *program,
       const ZimOp *op = g_ptr_array_index (ops, i);
       const ZimTensor *x = op->sources[0];
 
-      if (!works_in_place (op) || reads_twice (op) || x->base != x || x->place != ZIM_PLACE_TEMPORARY || !lies_in_arena (op->out) ||
-          uses[x->id].last != i || uses[op->out->id].first != i)
+      if (!works_in_place (op) || reads_twice (op) || x->base != x || x->place != ZIM_PLACE_TEMPORARY ||
+          !lies_in_arena (op->out) || uses[x->id].last != i || uses[op->out->id].first != i)
         continue;
       owner[op->out->id] = owner[x->id];
       uses[owner[x->id]].last = uses[op->out->id].last;

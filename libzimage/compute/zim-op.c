@@ -72,7 +72,8 @@ check_f32 (ZimProgram      *self,
            const char      *name,
            const ZimTensor *x)
 {
-  zim_program_check (self, x->dtype == ZIM_DTYPE_F32, "%s: a tensor is %s, expected F32", name, zim_dtype_name (x->dtype));
+  zim_program_check (self, x->dtype == ZIM_DTYPE_F32, "%s: a tensor is %s, expected F32", name,
+                     zim_dtype_name (x->dtype));
 }
 
 static void
@@ -85,8 +86,8 @@ check_vector (ZimProgram      *self,
     {
       g_autofree char *shape = zim_shape_to_string (weight->n_dims, weight->dims);
 
-      zim_program_check (self, FALSE, "%s: weight “%s” has shape %s, expected [%" G_GINT64_FORMAT "]", name, weight->name,
-                         shape, n);
+      zim_program_check (self, FALSE, "%s: weight “%s” has shape %s, expected [%" G_GINT64_FORMAT "]", name,
+                         weight->name, shape, n);
     }
 }
 
@@ -142,8 +143,8 @@ set_ranges (ZimProgram      *self,
   for (guint i = 0; i < n_ranges; i++)
     {
       zim_program_check (self, ranges[i].start == covered && ranges[i].length > 0,
-                         "%s: range %u starts at row %" G_GINT64_FORMAT ", expected %" G_GINT64_FORMAT, op_names[op->kind], i,
-                         ranges[i].start, covered);
+                         "%s: range %u starts at row %" G_GINT64_FORMAT ", expected %" G_GINT64_FORMAT,
+                         op_names[op->kind], i, ranges[i].start, covered);
       zim_program_check (self, n_samples < 0 || ranges[i].sample < n_samples,
                          "%s: range %u names sample %u of %" G_GINT64_FORMAT, op_names[op->kind], i, ranges[i].sample,
                          n_samples);
@@ -165,8 +166,8 @@ zim_program_embed (ZimProgram      *self,
   ZimTensor *out = zim_program_add_result (self, ids->rows, weight->n_dims == 2 ? weight->dims[1] : 1);
   ZimOp *op = zim_program_add_op (self, ZIM_OP_EMBED, out);
 
-  zim_program_check (self, ids->dtype == ZIM_DTYPE_I32 && ids->cols == 1, "embed: ids are %s " SHAPE ", expected I32 [n, 1]",
-                     zim_dtype_name (ids->dtype), SHAPE_ARGS (ids));
+  zim_program_check (self, ids->dtype == ZIM_DTYPE_I32 && ids->cols == 1,
+                     "embed: ids are %s " SHAPE ", expected I32 [n, 1]", zim_dtype_name (ids->dtype), SHAPE_ARGS (ids));
   zim_program_check (self, weight->n_dims == 2, "embed: weight “%s” has %u dimensions, expected 2", weight->name,
                      weight->n_dims);
   op->sources[0] = ids;
@@ -185,8 +186,8 @@ check_linear_part (ZimProgram      *self,
     {
       g_autofree char *shape = zim_shape_to_string (weight->n_dims, weight->dims);
 
-      zim_program_check (self, FALSE, "linear: weight “%s” has shape %s, expected [out, %" G_GINT64_FORMAT "]", weight->name,
-                         shape, x->cols);
+      zim_program_check (self, FALSE, "linear: weight “%s” has shape %s, expected [out, %" G_GINT64_FORMAT "]",
+                         weight->name, shape, x->cols);
     }
   check_vector (self, "linear", bias, weight->dims[0]);
 }
@@ -232,7 +233,8 @@ add_norm (ZimProgram     *self,
   op->norm.group = x->cols;
   if (scale != NULL)
     {
-      zim_program_check (self, scale->cols == x->cols, "%s: scale is " SHAPE ", expected [samples, %" G_GINT64_FORMAT "]",
+      zim_program_check (self, scale->cols == x->cols,
+                         "%s: scale is " SHAPE ", expected [samples, %" G_GINT64_FORMAT "]",
                          op_names[kind], SHAPE_ARGS (scale), x->cols);
       check_f32 (self, op_names[kind], scale);
       op->sources[1] = scale;
@@ -265,7 +267,8 @@ zim_program_rms_norm (ZimProgram      *self,
 
   if (group == 0)
     group = x->cols;
-  zim_program_check (self, x->cols % group == 0, "rms_norm: " SHAPE " has no whole groups of %" G_GINT64_FORMAT " columns",
+  zim_program_check (self, x->cols % group == 0,
+                     "rms_norm: " SHAPE " has no whole groups of %" G_GINT64_FORMAT " columns",
                      SHAPE_ARGS (x), group);
   check_vector (self, "rms_norm", weight, group);
   op->norm.group = group;
@@ -319,8 +322,8 @@ zim_program_rope (ZimProgram *self,
   ZimTensor *out = zim_program_add_result (self, x->rows, x->cols);
   ZimOp *op = add_op_1 (self, ZIM_OP_ROPE, x, out);
 
-  zim_program_check (self, head_dim > 0 && head_dim % 2 == 0 && x->cols % head_dim == 0, "rope: " SHAPE " has no whole heads of %u",
-                     SHAPE_ARGS (x), head_dim);
+  zim_program_check (self, head_dim > 0 && head_dim % 2 == 0 && x->cols % head_dim == 0,
+                     "rope: " SHAPE " has no whole heads of %u", SHAPE_ARGS (x), head_dim);
   zim_program_check (self, cos->rows == x->rows && cos->cols == head_dim / 2 && sin->rows == x->rows &&
                              sin->cols == head_dim / 2,
                      "rope: tables are " SHAPE " and " SHAPE ", expected [%" G_GINT64_FORMAT ", %u]", SHAPE_ARGS (cos),
@@ -351,8 +354,8 @@ zim_program_attention (ZimProgram     *self,
   ZimTensor *out = zim_program_add_result (self, q->rows, q->cols);
   ZimOp *op = add_op_1 (self, ZIM_OP_ATTENTION, q, out);
 
-  zim_program_check (self, n_kv_heads > 0 && n_heads % n_kv_heads == 0, "attention: %u heads over %u key heads", n_heads,
-                     n_kv_heads);
+  zim_program_check (self, n_kv_heads > 0 && n_heads % n_kv_heads == 0, "attention: %u heads over %u key heads",
+                     n_heads, n_kv_heads);
   zim_program_check (self, q->cols == (gint64) n_heads * head_dim, "attention: q is " SHAPE ", expected %u heads of %u",
                      SHAPE_ARGS (q), n_heads, head_dim);
   zim_program_check (self, k->rows == q->rows && v->rows == q->rows && k->cols == kv_cols && v->cols == kv_cols,
@@ -449,7 +452,8 @@ zim_program_conv2d (ZimProgram      *self,
                          weight->name, shape, x->cols);
     }
   zim_program_check (self, stride > 0, "conv2d: " SHAPE " with a stride of 0", SHAPE_ARGS (x));
-  zim_program_check (self, x->rows == height * width, "conv2d: " SHAPE " is no image of %" G_GINT64_FORMAT " by %" G_GINT64_FORMAT,
+  zim_program_check (self, x->rows == height * width,
+                     "conv2d: " SHAPE " is no image of %" G_GINT64_FORMAT " by %" G_GINT64_FORMAT,
                      SHAPE_ARGS (x), height, width);
   check_vector (self, "conv2d", bias, weight->dims[0]);
   op->conv = (ZimConvParams) {
@@ -497,8 +501,8 @@ zim_program_permute (ZimProgram   *self,
   gint64 n = 1;
   guint seen = 0;
 
-  zim_program_check (self, n_dims <= ZIM_MAX_DIMS, "permute: " SHAPE " as %u dimensions, expected at most %u", SHAPE_ARGS (x),
-                     n_dims, ZIM_MAX_DIMS);
+  zim_program_check (self, n_dims <= ZIM_MAX_DIMS, "permute: " SHAPE " as %u dimensions, expected at most %u",
+                     SHAPE_ARGS (x), n_dims, ZIM_MAX_DIMS);
   n_dims = MIN (n_dims, ZIM_MAX_DIMS);
   op->permute.n_dims = n_dims;
   for (guint i = 0; i < n_dims; i++)
@@ -510,6 +514,7 @@ zim_program_permute (ZimProgram   *self,
     }
   zim_program_check (self, zim_tensor_is_contiguous (x) && n == x->rows * x->cols && n == rows * cols &&
                              seen == (1u << n_dims) - 1,
-                     "permute: " SHAPE " to " SHAPE " through %" G_GINT64_FORMAT " elements", SHAPE_ARGS (x), rows, cols, n);
+                     "permute: " SHAPE " to " SHAPE " through %" G_GINT64_FORMAT " elements", SHAPE_ARGS (x), rows,
+                     cols, n);
   return out;
 }

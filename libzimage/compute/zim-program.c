@@ -215,7 +215,8 @@ zim_program_rows (ZimProgram *self,
                   gint64      n)
 {
   zim_program_check (self, start >= 0 && n > 0 && start + n <= tensor->rows,
-                     "rows %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT " of [%" G_GINT64_FORMAT ", %" G_GINT64_FORMAT "]",
+                     "rows %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT " of [%" G_GINT64_FORMAT
+                     ", %" G_GINT64_FORMAT "]",
                      start, start + n, tensor->rows, tensor->cols);
   return zim_program_view (self, tensor, start * tensor->stride, n, tensor->cols);
 }
@@ -227,7 +228,8 @@ zim_program_cols (ZimProgram *self,
                   gint64      n)
 {
   zim_program_check (self, start >= 0 && n > 0 && start + n <= tensor->cols,
-                     "columns %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT " of [%" G_GINT64_FORMAT ", %" G_GINT64_FORMAT "]",
+                     "columns %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT " of [%" G_GINT64_FORMAT
+                     ", %" G_GINT64_FORMAT "]",
                      start, start + n, tensor->rows, tensor->cols);
   return zim_program_view (self, tensor, start, tensor->rows, n);
 }

@@ -214,7 +214,8 @@ build_norm (const Map    *map,
             ZimTensor    *x,
             gboolean      silu)
 {
-  return zim_program_group_norm (map->p, x, norm->weight, norm->bias, map->self->config.norm_num_groups, GROUP_NORM_EPS, silu);
+  return zim_program_group_norm (map->p, x, norm->weight, norm->bias, map->self->config.norm_num_groups, GROUP_NORM_EPS,
+                                 silu);
 }
 
 static ZimTensor *
@@ -252,7 +253,8 @@ build_attention (Map             *map,
 
   o = zim_program_attention (map->p, zim_program_cols (map->p, qkv, 0, channels),
                              zim_program_cols (map->p, qkv, channels, channels),
-                             zim_program_cols (map->p, qkv, 2 * channels, channels), 1, 1, (guint) channels, FALSE, NULL, 0);
+                             zim_program_cols (map->p, qkv, 2 * channels, channels), 1, 1, (guint) channels, FALSE,
+                             NULL, 0);
   o = zim_program_linear (map->p, o, &attention->out.weight, &attention->out.bias, 1, 1);
   map->x = zim_program_add (map->p, o, map->x);
 }
@@ -265,8 +267,8 @@ build_up_block (Map           *map,
     build_resnet (map, &block->resnets[i]);
   if (block->upsampler.weight == NULL)
     return;
-  map->x = zim_program_conv2d (map->p, map->x, block->upsampler.weight, block->upsampler.bias, map->height, map->width, 1, 1,
-                               TRUE);
+  map->x = zim_program_conv2d (map->p, map->x, block->upsampler.weight, block->upsampler.bias, map->height, map->width,
+                               1, 1, TRUE);
   map->height *= 2;
   map->width *= 2;
 }
@@ -280,7 +282,8 @@ name_map (const Map  *map,
   const guint order[] = { 1, 0 };
 
   if (map->keep_named)
-    zim_program_name (map->p, zim_program_permute (map->p, map->x, 2, dims, order, map->x->cols, map->x->rows), "%s", name);
+    zim_program_name (map->p, zim_program_permute (map->p, map->x, 2, dims, order, map->x->cols, map->x->rows), "%s",
+                      name);
 }
 
 /* latents → [height · width, channels] / scaling_factor + shift_factor */

@@ -108,7 +108,8 @@ build_attention (ZimTextEncoder *self,
   k = zim_program_rms_norm (p, k, layer->k_norm, head_dim, config->rms_norm_eps, NULL, NULL, 0);
   q = zim_program_rope (p, q, result->cos, result->sin, head_dim, FALSE);
   k = zim_program_rope (p, k, result->cos, result->sin, head_dim, FALSE);
-  o = zim_program_attention (p, q, k, v, config->num_attention_heads, config->num_key_value_heads, head_dim, TRUE, NULL, 0);
+  o = zim_program_attention (p, q, k, v, config->num_attention_heads, config->num_key_value_heads, head_dim, TRUE,
+                             NULL, 0);
   return zim_program_add (p, x, zim_program_linear (p, o, &layer->o, NULL, 1, 1));
 }
 

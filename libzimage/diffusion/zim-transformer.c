@@ -234,7 +234,8 @@ zim_transformer_rope_tables (ZimTransformer    *self,
       for (guint axis = 0; axis < 3; axis++)
         for (guint j = 0; j < config->axes_dims[axis] / 2; j++, column++)
           {
-            float angle = (float) (position[axis] * (1.0 / pow (config->rope_theta, 2.0 * j / config->axes_dims[axis])));
+            double frequency = 1.0 / pow (config->rope_theta, 2.0 * j / config->axes_dims[axis]);
+            float angle = (float) (position[axis] * frequency);
 
             cos_table[row * half + column] = cosf (angle);
             sin_table[row * half + column] = sinf (angle);
@@ -260,7 +261,8 @@ zim_transformer_time_embedding (ZimTransformer *self,
     }
 }
 
-/* Modulation: [1 + s_attention, tanh g_attention, 1 + s_ffn, tanh g_ffn] of each modulated block, noise refiner first */
+/* Modulation: [1 + s_attention, tanh g_attention, 1 + s_ffn, tanh g_ffn] of each modulated block, noise refiner
+ * first */
 
 static guint
 n_modulated (ZimTransformer *self)
@@ -319,7 +321,8 @@ zim_transformer_build_modulation (ZimTransformer       *self,
 
       build_block_modulation (self, p, block, adaln, result->table, start);
     }
-  final = zim_program_linear (p, zim_program_silu (p, adaln), &self->final_modulation, &self->final_modulation_bias, 1, 1);
+  final = zim_program_linear (p, zim_program_silu (p, adaln), &self->final_modulation, &self->final_modulation_bias,
+                              1, 1);
   zim_program_copy_to (p, zim_program_affine (p, final, 1, 1), zim_program_cols (p, result->table, start, dim));
   zim_program_output (p, result->table, "modulation");
 }
@@ -363,7 +366,8 @@ build_attention (Builder     *b,
   ZimTensor *q = build_qk (b, block, zim_program_cols (b->p, qkv, 0, dim), block->q_norm, 'q');
   ZimTensor *k = build_qk (b, block, zim_program_cols (b->p, qkv, dim, dim), block->k_norm, 'k');
   ZimTensor *v = zim_program_cols (b->p, qkv, 2 * dim, dim);
-  ZimTensor *o = zim_program_attention (b->p, q, k, v, config->n_heads, config->n_heads, dim / config->n_heads, FALSE, NULL, 0);
+  ZimTensor *o = zim_program_attention (b->p, q, k, v, config->n_heads, config->n_heads, dim / config->n_heads, FALSE,
+                                        NULL, 0);
 
   zim_program_name (b->p, o, "%s.%u.attn", block->group, block->index);
   o = zim_program_linear (b->p, o, &block->out, NULL, 1, 1);

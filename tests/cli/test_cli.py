@@ -697,7 +697,8 @@ class Interactive(Case):
                                ('max-tokens   77  ', 'Set max-tokens to: 77')]:
             self.assertIn(shown, self.ask(terminal, f'/set {setting}'))
         out = self.ask(terminal, '/show')
-        for line in ['Model', 'tiny', 'Device', 'Precision', 'width +64', 'rng +cuda', 'max-tokens +77', 'seed +random']:
+        for line in ['Model', 'tiny', 'Device', 'Precision', 'width +64', 'rng +cuda', 'max-tokens +77',
+                     'seed +random']:
             self.assertRegex(out, line)
         terminal.type('\x04')
         self.assertEqual(terminal.finish()[1], 0)

@@ -123,7 +123,8 @@ test_case_input (TestCase   *test,
   for (guint i = 0; i < json_array_get_length (shape); i++)
     n *= dims[i] = json_array_get_int_element (shape, i);
   if (json_object_has_member (test->json, "input_shift"))
-    shift = (int) json_object_get_int_member_with_default (json_object_get_object_member (test->json, "input_shift"), name, 0);
+    shift = (int) json_object_get_int_member_with_default (json_object_get_object_member (test->json, "input_shift"),
+                                                           name, 0);
   return test_input (hashed, n, shift);
 }
 

@@ -92,8 +92,8 @@ build_attention (Setup         *setup,
       qkv[2] = setup_input (setup, rows, kv_cols, 1);
     }
   set_special (setup, c, qkv, rows);
-  setup_output (setup, zim_program_attention (setup->program, qkv[0], qkv[1], qkv[2], c->n_heads, c->n_kv_heads, c->head_dim,
-                                              c->causal, n_ranges > 1 ? ranges : NULL, n_ranges));
+  setup_output (setup, zim_program_attention (setup->program, qkv[0], qkv[1], qkv[2], c->n_heads, c->n_kv_heads,
+                                              c->head_dim, c->causal, n_ranges > 1 ? ranges : NULL, n_ranges));
 }
 
 static const AttentionCase cases[] = {

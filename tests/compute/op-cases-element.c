@@ -131,7 +131,8 @@ build_rope (Setup         *setup,
   gint64 half = c->head_dim / 2;
   Layout tables = c->layout == LAYOUT_IN_PLACE ? LAYOUT_PLAIN : c->layout;
   ZimTensor *x = setup_layout (setup, c->layout, c->rows, c->n_heads * c->head_dim, 1);
-  ZimTensor *cosines = setup_layout (setup, tables, c->rows, half, 1), *sines = setup_layout (setup, tables, c->rows, half, 1);
+  ZimTensor *cosines = setup_layout (setup, tables, c->rows, half, 1);
+  ZimTensor *sines = setup_layout (setup, tables, c->rows, half, 1);
 
   for (gint64 row = 0; row < c->rows; row++)
     for (gint64 m = 0; m < half; m++)

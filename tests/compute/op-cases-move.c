@@ -27,7 +27,8 @@ build_permute (Setup         *setup,
 
   for (guint i = 0; i < c->n_dims; i++)
     n *= c->dims[i];
-  setup_output (setup, zim_program_permute (setup->program, setup_layout (setup, c->layout, c->dims[0], n / c->dims[0], 1),
+  setup_output (setup, zim_program_permute (setup->program,
+                                            setup_layout (setup, c->layout, c->dims[0], n / c->dims[0], 1),
                                             c->n_dims, c->dims, c->order, c->rows, n / c->rows));
 }
 
@@ -125,7 +126,8 @@ build_copy_to_state (Setup         *setup,
   ZimProgram *p = setup->program;
   ZimTensor *state = setup_state (setup, 33, 85), *all = zim_program_empty (p, 33, 85);
 
-  zim_program_copy_to (p, setup_input (setup, 5, 20, 1), zim_program_cols (p, zim_program_rows (p, state, 3, 5), 7, 20));
+  zim_program_copy_to (p, setup_input (setup, 5, 20, 1),
+                       zim_program_cols (p, zim_program_rows (p, state, 3, 5), 7, 20));
   zim_program_copy_to (p, zim_program_state (p, "again", state->state), all);
   setup_output (setup, all);
 }
@@ -139,7 +141,8 @@ build_copy_from_parts (Setup         *setup,
 
   zim_program_copy_to (p, zim_program_rows (p, zim_program_cols (p, zim_program_rows (p, x, 1, 30), 70, 15), 20, 4),
                        zim_program_empty (p, 4, 15));
-  zim_program_copy_to (p, zim_program_rows (p, zim_program_cols (p, zim_program_rows (p, x, 1, 30), 70, 9), 20, 4), all);
+  zim_program_copy_to (p, zim_program_rows (p, zim_program_cols (p, zim_program_rows (p, x, 1, 30), 70, 9), 20, 4),
+                       all);
   setup_output (setup, all);
 }
 

@@ -86,8 +86,8 @@ build_rms_norm (Setup         *setup,
   guint n_ranges;
 
   scale = norm_scale (setup, c, ranges, &n_ranges);
-  setup_output (setup, zim_program_rms_norm (setup->program, x, weight, c->group, c->eps, scale, n_ranges > 0 ? ranges : NULL,
-                                             n_ranges));
+  setup_output (setup, zim_program_rms_norm (setup->program, x, weight, c->group, c->eps, scale,
+                                             n_ranges > 0 ? ranges : NULL, n_ranges));
 }
 
 static void
@@ -100,7 +100,8 @@ build_layer_norm (Setup         *setup,
   guint n_ranges;
 
   scale = norm_scale (setup, c, ranges, &n_ranges);
-  setup_output (setup, zim_program_layer_norm (setup->program, x, c->eps, scale, n_ranges > 0 ? ranges : NULL, n_ranges));
+  setup_output (setup, zim_program_layer_norm (setup->program, x, c->eps, scale, n_ranges > 0 ? ranges : NULL,
+                                               n_ranges));
 }
 
 static void

@@ -155,6 +155,21 @@ source_row (Reference *self,
   return self->bases[base_id (self, tensor)]->values + tensor->offset + row * tensor->stride;
 }
 
+/* A source as operands, one row after another */
+static double *
+source_operands (Reference *self,
+                 ZimOp     *op,
+                 guint      source)
+{
+  const ZimTensor *tensor = op->sources[source];
+  double *operands = g_new (double, tensor->rows * tensor->cols);
+
+  for (gint64 row = 0; row < tensor->rows; row++)
+    for (gint64 col = 0; col < tensor->cols; col++)
+      operands[row * tensor->cols + col] = round_operand (self, source_row (self, op, source, row)[col]);
+  return operands;
+}
+
 /* A result and its errors: one that is a sum of many roundings, and one that has a bound. */
 
 static void
@@ -227,7 +242,6 @@ decode_weight (const ZimWeight *weight)
   return values;
 }
 
-/* The values times factor, rounded to operands, in memory of the caller's. */
 static double *
 decode_operands (Reference       *self,
                  const ZimWeight *weight)
@@ -469,6 +483,10 @@ run_rope (Reference *self,
 /* Attention */
 
 typedef struct {
+  double *q, *k, *v; /* operands */
+} Heads;
+
+typedef struct {
   double *logits;  /* of one query, by key */
   double *errors;  /* of the logits, in U */
   double *sums;    /* of numerators times values, by column */
@@ -483,24 +501,25 @@ typedef struct {
 
 /* Logits are f32 dot products: their errors are those of sum_sigma (), with all of √(d / 6 + 4) · U / √d below U. */
 static void
-find_logits (Reference *self,
-             ZimOp     *op,
-             Query     *query,
-             gint64     row,
-             guint      head,
-             gint64     start)
+find_logits (ZimOp  *op,
+             Heads  *heads,
+             Query  *query,
+             gint64  row,
+             guint   head,
+             gint64  start)
 {
   gint64 d = op->attention.head_dim;
   gint64 kv_head = (gint64) head * op->attention.n_kv_heads / op->attention.n_heads;
 
   for (gint64 key = 0; key < query->n_keys; key++)
     {
-      const double *q = source_row (self, op, 0, row) + head * d, *k = source_row (self, op, 1, start + key) + kv_head * d;
+      const double *q = heads->q + row * op->sources[0]->cols + head * d;
+      const double *k = heads->k + (start + key) * op->sources[1]->cols + kv_head * d;
       double sum = 0, squares = 0;
 
       for (gint64 i = 0; i < d; i++)
         {
-          double product = round_operand (self, q[i]) * round_operand (self, k[i]);
+          double product = q[i] * k[i];
 
           sum += product;
           squares += product * product;
@@ -516,6 +535,7 @@ find_logits (Reference *self,
 static void
 add_block (Reference *self,
            ZimOp     *op,
+           Heads     *heads,
            Query     *query,
            gint64     start,
            gint64     first,
@@ -540,19 +560,19 @@ add_block (Reference *self,
     }
   for (gint64 key = first; key < end; key++)
     {
-      const double *v = source_row (self, op, 2, start + key) + column;
+      const double *v = heads->v + (start + key) * op->sources[2]->cols + column;
       double e = exp (query->logits[key] - max), p = round_operand (self, e);
       double error = 4 + query->errors[key] + fabs (query->logits[key]) + fabs (max);
 
       query->total += e;
       for (gint64 i = 0; i < d; i++)
         {
-          double value = round_operand (self, v[i]), size = e * fabs (value);
+          double size = e * fabs (v[i]);
 
-          query->sums[i] += p * value;
+          query->sums[i] += p * v[i];
           query->bounds[i] += U * error * size;
           query->squares[i] += (U * U * (error * error + query->n_keys / 6.0) + U * error * step) * size * size;
-          query->sizes[i] += size + (step > 0 ? 0x1p-15 * fabs (value) : 0); /* f16 below 2⁻¹⁴: steps of 2⁻²⁴ */
+          query->sizes[i] += size + (step > 0 ? 0x1p-15 * fabs (v[i]) : 0); /* f16 below 2⁻¹⁴: steps of 2⁻²⁴ */
           query->largest[i] = MAX (query->largest[i], size);
         }
     }
@@ -584,6 +604,7 @@ finish_query (Reference *self,
 static void
 run_query (Reference *self,
            ZimOp     *op,
+           Heads     *heads,
            gint64     start,
            gint64     row,
            guint      head,
@@ -596,9 +617,9 @@ run_query (Reference *self,
   Query query = { memory, memory + n_keys, columns, columns + d, columns + 2 * d, columns + 3 * d, columns + 4 * d,
                   n_keys, -INFINITY };
 
-  find_logits (self, op, &query, start + row, head, start);
+  find_logits (op, heads, &query, start + row, head, start);
   for (gint64 first = 0; first < n_keys; first += self->key_block)
-    add_block (self, op, &query, start, first, MIN (first + self->key_block, n_keys), column);
+    add_block (self, op, heads, &query, start, first, MIN (first + self->key_block, n_keys), column);
   finish_query (self, op, &query, start + row, head * d);
 }
 
@@ -606,10 +627,15 @@ static void
 run_attention (Reference *self,
                ZimOp     *op)
 {
+  g_autofree double *q = source_operands (self, op, 0);
+  g_autofree double *k = source_operands (self, op, 1);
+  g_autofree double *v = source_operands (self, op, 2);
+  Heads heads = { q, k, v };
+
   for (guint i = 0; i < op->n_ranges; i++)
     for (guint head = 0; head < op->attention.n_heads; head++)
       for (gint64 row = 0; row < op->ranges[i].length; row++)
-        run_query (self, op, op->ranges[i].start, row, head, op->attention.causal ? row + 1 : op->ranges[i].length);
+        run_query (self, op, &heads, op->ranges[i].start, row, head, op->attention.causal ? row + 1 : op->ranges[i].length);
 }
 
 /* Element-wise operations */
@@ -672,6 +698,7 @@ run_copy (Reference *self,
 static void
 run_window (Reference    *self,
             ZimOp        *op,
+            const double *image,
             const double *weight,
             const double *bias,
             gint64        out_y,
@@ -690,10 +717,10 @@ run_window (Reference    *self,
 
         if (y < 0 || x < 0 || y >= conv->height * zoom || x >= conv->width * zoom)
           continue;
-        pixel = source_row (self, op, 0, y / zoom * conv->width + x / zoom);
+        pixel = image + (y / zoom * conv->width + x / zoom) * channels;
         for (gint64 c = 0; c < channels; c++)
           {
-            double product = round_operand (self, pixel[c]) * weight[((n * channels + c) * kernel + ky) * kernel + kx];
+            double product = pixel[c] * weight[((n * channels + c) * kernel + ky) * kernel + kx];
 
             sum += product;
             squares += product * product;
@@ -706,13 +733,14 @@ static void
 run_conv2d (Reference *self,
             ZimOp     *op)
 {
+  g_autofree double *image = source_operands (self, op, 0);
   g_autofree double *weight = decode_operands (self, op->conv.weight);
   g_autofree double *bias = decode_weight (op->conv.bias);
 
   for (gint64 y = 0; y < op->conv.out_height; y++)
     for (gint64 x = 0; x < op->conv.out_width; x++)
       for (gint64 n = 0; n < op->out->cols; n++)
-        run_window (self, op, weight, bias, y, x, n);
+        run_window (self, op, image, weight, bias, y, x, n);
 }
 
 static void

@@ -84,7 +84,8 @@ get_expected (const Run *run)
   return *expected;
 }
 
-/* The arena: programs that write all of it and read the end of it. Rows of 64 numbers are 256 bytes, the unit of plans. */
+/* The arena: programs that write all of it and read the end of it. Rows of 64 numbers are 256 bytes, the unit of
+ * plans. */
 
 #define ROW 64
 #define GUARD_ROWS 256

@@ -87,7 +87,8 @@ fill_random (Setup  *self,
   double factor = spread * 0.8660254037844386;
 
   for (gsize i = 0; i < n; i++)
-    data[i] = (float) (factor * (next_uniform (self) + next_uniform (self) + next_uniform (self) + next_uniform (self)));
+    data[i] = (float) (factor * (next_uniform (self) + next_uniform (self) +
+                                 next_uniform (self) + next_uniform (self)));
 }
 
 static Buffer *
@@ -318,5 +319,6 @@ setup_run (Setup          *self,
 {
   for (guint i = 0; i < self->outputs->len; i++)
     memset (setup_result (self, i), 0xff, zim_tensor_size (g_ptr_array_index (self->outputs, i)));
-  return zim_executable_run (executable, (const ZimBinding *) self->bindings->data, self->bindings->len, cancellable, error);
+  return zim_executable_run (executable, (const ZimBinding *) self->bindings->data, self->bindings->len, cancellable,
+                             error);
 }

@@ -1,7 +1,7 @@
 /* test-reference.c: every fixture at every precision on every tier of the CPU
  *
- * Tolerances are those of the project's specification: at f32 1e-5 for what lies within a block, 1e-4 for what has
- * gone through a whole network; at bf16 5e-3 and 2e-2 with a cosine of at least 0.9995; at f16 2e-3 and 1e-2 with 0.9998.
+ * Tolerances: at f32 1e-5 for what lies within a block, 1e-4 for what has gone through a whole network; at bf16 5e-3
+ * and 2e-2 with a cosine of at least 0.9995; at f16 2e-3 and 1e-2 with 0.9998.
  *
  * Which case catches which mistake: tests/reference/MUTATIONS.md.
  *
@@ -66,7 +66,8 @@ is_within_block (Check      *check,
   if (g_str_equal (check->test->kind, "pipeline") ||
       (check->precision != ZIM_PRECISION_F32 && is_inner_product (name)))
     return FALSE;
-  return g_str_has_prefix (name, "image.") || g_str_has_prefix (name, "caption.embed") || g_str_has_prefix (name, "rope.") ||
+  return g_str_has_prefix (name, "image.") || g_str_has_prefix (name, "caption.embed") ||
+         g_str_has_prefix (name, "rope.") ||
          g_str_has_prefix (name, "noise_refiner.0.") || g_str_has_prefix (name, "context_refiner.0.") ||
          g_str_has_prefix (name, "text.embed") || g_str_has_prefix (name, "text.layer.0") ||
          g_str_has_prefix (name, "decode.z") || g_str_has_prefix (name, "decode.conv_in");
@@ -149,8 +150,8 @@ run_transformer (Check *check)
   g_assert_no_error (error);
   zim_transformer_get_sequence (transformer, latent_dims[1], latent_dims[2], feature_dims[0], &sequence);
   check_rope (check, transformer, &sequence);
-  denoiser = zim_denoiser_new (transformer, backend, check->precision, latent_dims[1], latent_dims[2], feature_dims[0], TRUE,
-                               &error);
+  denoiser = zim_denoiser_new (transformer, backend, check->precision, latent_dims[1], latent_dims[2], feature_dims[0],
+                               TRUE, &error);
   g_assert_no_error (error);
   zim_modulation_init (&modulation, transformer, backend, check->precision, &t, 1, check_tensor, check, NULL, &error);
   g_assert_no_error (error);
@@ -217,8 +218,8 @@ run_decode (Check *check)
 
   autoencoder = zim_autoencoder_new (checkpoint, &error);
   g_assert_no_error (error);
-  image = zim_autoencoder_decode (autoencoder, backend, check->precision, latents, dims[1], dims[2], check_tensor, check, NULL,
-                                  &error);
+  image = zim_autoencoder_decode (autoencoder, backend, check->precision, latents, dims[1], dims[2], check_tensor,
+                                  check, NULL, &error);
   g_assert_no_error (error);
 }
 
@@ -292,7 +293,8 @@ check_dump (Check      *check,
             check_ids (check->test, (const gint32 *) (gconstpointer) weight->data, (guint) weight->dims[0]);
           continue;
         }
-      check_tensor (weight->name, weight->dims[0], weight->dims[1], (const float *) (gconstpointer) weight->data, check);
+      check_tensor (weight->name, weight->dims[0], weight->dims[1], (const float *) (gconstpointer) weight->data,
+                    check);
     }
 }
 

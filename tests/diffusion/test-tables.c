@@ -56,7 +56,8 @@ test_static_shift (void)
   for (guint i = 0; i < json_array_get_length (rows); i++)
     {
       JsonObject *row = json_array_get_object_element (rows, i);
-      ZimSchedulerConfig config = { .num_train_timesteps = 1000, .shift = json_object_get_double_member (row, "shift") };
+      ZimSchedulerConfig config = { .num_train_timesteps = 1000,
+                                   .shift = json_object_get_double_member (row, "shift") };
 
       check_schedule (&config, row, 4096);
     }
@@ -165,7 +166,8 @@ static void
 test_cuda_noise (void)
 {
   g_autoptr(JsonParser) parser = load ("noise.json");
-  JsonObject *seeds = json_object_get_object_member (json_node_get_object (json_parser_get_root (parser)), "cuda_published");
+  JsonObject *seeds = json_object_get_object_member (json_node_get_object (json_parser_get_root (parser)),
+                                                     "cuda_published");
   JsonObjectIter iter;
   const char *seed;
   JsonNode *expected;

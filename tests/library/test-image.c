@@ -1,4 +1,4 @@
-/* test-image.c
+/* test-image.c: pictures, their files and the parameters in them
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -1,4 +1,4 @@
-/* test-params.c
+/* test-params.c: what can be asked for
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -363,7 +363,8 @@ test_cancel_stages (Fixture       *fixture,
                     gconstpointer  data)
 {
   static const Moment moments[] = {
-    { ZIM_STAGE_LOAD, 0 }, { ZIM_STAGE_ENCODE, 0 }, { ZIM_STAGE_DENOISE, 0 }, { ZIM_STAGE_DENOISE, 2 }, { ZIM_STAGE_DECODE, 0 },
+    { ZIM_STAGE_LOAD, 0 }, { ZIM_STAGE_ENCODE, 0 }, { ZIM_STAGE_DENOISE, 0 }, { ZIM_STAGE_DENOISE, 2 },
+    { ZIM_STAGE_DECODE, 0 },
   };
   g_autoptr(GPtrArray) before = generate (fixture, 2);
 
@@ -492,7 +493,8 @@ test_preview (Fixture       *fixture,
   different = gdk_pixbuf_scale_simple (zim_image_get_pixbuf (g_ptr_array_index (zim_job_get_images (other), 0)), 16, 16,
                                        GDK_INTERP_BILINEAR);
   g_test_message ("preview and result differ by %.1f, preview and another by %.1f",
-                  mean_difference (zim_job_get_preview (job), result), mean_difference (zim_job_get_preview (job), different));
+                  mean_difference (zim_job_get_preview (job), result),
+                  mean_difference (zim_job_get_preview (job), different));
   g_assert_cmpfloat (mean_difference (zim_job_get_preview (job), result), <,
                      mean_difference (zim_job_get_preview (job), different));
 }

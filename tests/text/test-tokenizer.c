@@ -255,7 +255,8 @@ encode_in_thread (gpointer data)
 
   for (guint i = 0; i < 200; i++)
     {
-      g_autoptr(GArray) ids = zim_tokenizer_encode (tokenizer, "It's a sunset over mountains, cafe\u0301 <|im_end|>", -1);
+      g_autoptr(GArray) ids = zim_tokenizer_encode (tokenizer, "It's a sunset over mountains, cafe\u0301 <|im_end|>",
+                                                    -1);
 
       g_free (found);
       found = print_ids (ids);

@@ -103,7 +103,8 @@ attention_scratch (const ZimOp       *op,
 {
   gint64 length = longest_range (op);
 
-  return op->attention.n_kv_heads * (keys_size (op, setup->operand, length) + values_size (op, setup->operand, length)) +
+  return op->attention.n_kv_heads * (keys_size (op, setup->operand, length) +
+                                     values_size (op, setup->operand, length)) +
          setup->n_threads * thread_scratch (setup->kernels, op);
 }
 
@@ -148,8 +149,8 @@ prepare_task (gpointer data,
 
   for (gint64 i = 0; i < n; i++)
     call->kernels->decode (call->operand, ZIM_DTYPE_F32,
-                           zim_cpu_row (call, k, self->range->start + first + i) + head * self->head_dim, self->head_dim,
-                           self->keys + head * self->keys_size + (first + i) * self->key_stride * size);
+                           zim_cpu_row (call, k, self->range->start + first + i) + head * self->head_dim,
+                           self->head_dim, self->keys + head * self->keys_size + (first + i) * self->key_stride * size);
   store_values (self, zim_cpu_row (call, v, self->range->start + first) + head * self->head_dim, v->stride, first, n,
                 self->values + head * self->values_size);
 }
@@ -183,14 +184,14 @@ panel_block (Attention *self,
   guint n = (guint) MIN (BLOCK_KEYS, self->range->length - key);
   float shrink[ZIM_CPU_MAX_PANEL];
 
-  kernels->multiply (operand, self->keys + kv_head * self->keys_size + key * self->key_stride * size, self->key_stride, n,
-                     panel->q, self->key_stride, s, FALSE);
+  kernels->multiply (operand, self->keys + kv_head * self->keys_size + key * self->key_stride * size, self->key_stride,
+                     n, panel->q, self->key_stride, s, FALSE);
   if (self->call->op->attention.causal && key + n > query)
     mask_future (s, kernels->panel, key, n, query);
   kernels->softmax (operand, s, n, 1.0f / sqrtf (self->head_dim), panel->max, panel->sum, shrink, p);
   kernels->rescale (panel->o, self->head_dim, shrink);
-  kernels->multiply (operand, self->values + kv_head * self->values_size + key * size, self->value_stride, self->head_dim, p,
-                     zim_operand_padded (operand, n), panel->o, TRUE);
+  kernels->multiply (operand, self->values + kv_head * self->values_size + key * size, self->value_stride,
+                     self->head_dim, p, zim_operand_padded (operand, n), panel->o, TRUE);
 }
 
 static void

@@ -29,7 +29,8 @@ weights_size (const ZimOp *op,
 {
   gsize taps = op->conv.kernel * op->conv.kernel;
 
-  return zim_align (op->out->cols * taps * zim_operand_padded (operand, op->sources[0]->cols) * zim_operand_size (operand));
+  return zim_align (op->out->cols * taps * zim_operand_padded (operand, op->sources[0]->cols) *
+                    zim_operand_size (operand));
 }
 
 static gsize
@@ -39,7 +40,8 @@ window_size (const ZimOp         *op,
 {
   gsize taps = op->conv.kernel * op->conv.kernel;
 
-  return zim_align (taps * zim_operand_padded (operand, op->sources[0]->cols) * kernels->panel * zim_operand_size (operand));
+  return zim_align (taps * zim_operand_padded (operand, op->sources[0]->cols) * kernels->panel *
+                    zim_operand_size (operand));
 }
 
 static gsize
@@ -48,7 +50,8 @@ thread_scratch (const ZimOp         *op,
                 ZimOperand           operand)
 {
   gsize decoded = zim_align (op->sources[0]->cols * op->conv.kernel * op->conv.kernel * 2 * sizeof (float));
-  gsize windows = TASK_PANELS * window_size (op, kernels, operand) + zim_align (op->out->cols * kernels->panel * sizeof (float));
+  gsize windows = TASK_PANELS * window_size (op, kernels, operand) +
+                  zim_align (op->out->cols * kernels->panel * sizeof (float));
 
   return MAX (decoded, windows);
 }
@@ -75,8 +78,8 @@ weight_task (gpointer data,
   float *ordered = stored + n;
   guint8 *out = self->weights + task * self->taps * self->padded * zim_operand_size (operand);
 
-  self->call->kernels->decode (ZIM_OPERAND_F32, weight->dtype, weight->data + task * n * zim_dtype_size (weight->dtype), n,
-                               stored);
+  self->call->kernels->decode (ZIM_OPERAND_F32, weight->dtype, weight->data + task * n * zim_dtype_size (weight->dtype),
+                               n, stored);
   for (gsize c = 0; c < self->channels; c++)
     for (gsize t = 0; t < self->taps; t++)
       ordered[t * self->channels + c] = stored[c * self->taps + t];
@@ -176,7 +179,8 @@ conv2d_run (ZimCpuCall *call)
   self.zeros = zeros;
   self.threads = (guint8 *) zeros + zim_align (channels * sizeof *zeros);
   return zim_cpu_team_run (call->team, (guint) op->out->cols, weight_task, &self, call->cancellable) &&
-         zim_cpu_team_run (call->team, (guint) ((op->out->rows + pixels - 1) / pixels), pixel_task, &self, call->cancellable);
+         zim_cpu_team_run (call->team, (guint) ((op->out->rows + pixels - 1) / pixels), pixel_task, &self,
+                           call->cancellable);
 }
 
 const ZimCpuOpClass zim_cpu_conv2d_class = { conv2d_run, conv2d_scratch };

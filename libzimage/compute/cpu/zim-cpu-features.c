@@ -73,7 +73,7 @@ zim_cpu_kernels_get (GError **error)
     if (g_strcmp0 (list[i]->name, wanted) == 0)
       return list[i];
   g_set_error (error, ZIM_ERROR, ZIM_ERROR_DEVICE,
-               _("ZIM_CPU names the tier “%s”; this CPU has “%s” and everything below it (avx512, avx2, portable)"), wanted,
-               list[0]->name);
+               _("ZIM_CPU names the tier “%s”; this CPU has “%s” and everything below it (avx512, avx2, portable)"),
+               wanted, list[0]->name);
   return NULL;
 }

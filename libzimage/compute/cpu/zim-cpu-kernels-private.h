@@ -91,14 +91,17 @@ typedef struct {
                     const float         *factor);
 
   /* y = x / sqrt (mean (x²) + eps) ⊙ weight ⊙ scale for each group of columns; weight and scale may be NULL. */
-  void (*rms_norm)   (const float *x, float *y, gsize cols, gsize group, const float *weight, const float *scale, float eps);
+  void (*rms_norm)   (const float *x, float *y, gsize cols, gsize group, const float *weight, const float *scale,
+                      float eps);
   void (*layer_norm) (const float *x, float *y, gsize cols, const float *scale, float eps);
   /* sums[c], squares[c] += Σ x[r][c], Σ (x[r][c] − shift[c])² over n rows */
-  void (*col_stats)  (const float *x, gsize stride, gsize n, gsize cols, const float *shift, double *sums, double *squares);
+  void (*col_stats)  (const float *x, gsize stride, gsize n, gsize cols, const float *shift, double *sums,
+                      double *squares);
   /* y = (x − shift) · mul + add by column, then SiLU if asked for */
   void (*col_affine) (const float *x, float *y, gsize cols, const float *shift, const float *mul, const float *add,
                       gboolean silu);
-  void (*rope)       (const float *x, float *y, gsize cols, guint head_dim, gboolean interleaved, const float *cos, const float *sin);
+  void (*rope)       (const float *x, float *y, gsize cols, guint head_dim, gboolean interleaved, const float *cos,
+                      const float *sin);
   void (*swiglu)     (const float *gate, const float *up, float *y, gsize n);
   void (*silu)       (const float *x, float *y, gsize n);
   void (*add)        (const float *a, const float *b, float *y, gsize n);

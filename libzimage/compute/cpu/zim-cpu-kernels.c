@@ -122,7 +122,8 @@ widen (ZimDType    dtype,
   if (dtype == ZIM_DTYPE_BF16)
     for (; i + 8 <= k; i += 8)
       _mm256_storeu_si256 ((__m256i *) (dst + i),
-                           _mm256_slli_epi32 (_mm256_cvtepu16_epi32 (_mm_loadu_si128 ((const __m128i *) (half + i))), 16));
+                           _mm256_slli_epi32 (_mm256_cvtepu16_epi32 (_mm_loadu_si128 ((const __m128i *) (half + i))),
+                                              16));
 #endif
   zim_dtype_to_f32 (dtype, (const guint8 *) src + i * zim_dtype_size (dtype), dst + i, k - i);
 }

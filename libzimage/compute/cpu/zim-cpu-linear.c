@@ -80,7 +80,8 @@ linear_scratch (const ZimOp       *op,
   if (setup->operand == ZIM_OPERAND_F32)
     return setup->n_threads * blas_scratch_per_thread (op);
   return count_panels (setup->kernels, op->out->rows) * panel_size (setup->kernels, setup->operand, k) +
-         setup->n_threads * (tile_size (setup->kernels) + zim_align (setup->kernels->strip * (BLOCK_K + 2) * sizeof (float)));
+         setup->n_threads * (tile_size (setup->kernels) +
+                             zim_align (setup->kernels->strip * (BLOCK_K + 2) * sizeof (float)));
 }
 
 /* f32: OpenBLAS */
@@ -199,8 +200,8 @@ tile_block (Linear *self,
       const void *w = strip_operands (self, first + done, rows, i, k, decoded, &stride);
 
       for (guint p = 0; p < n_panels; p++)
-        kernels->multiply (operand, w, stride, rows, self->panels + (panel + p) * size + skip, zim_operand_padded (operand, k),
-                           c + ((gsize) p * TILE_COLS + done) * kernels->panel, i > 0);
+        kernels->multiply (operand, w, stride, rows, self->panels + (panel + p) * size + skip,
+                           zim_operand_padded (operand, k), c + ((gsize) p * TILE_COLS + done) * kernels->panel, i > 0);
     }
 }
 
@@ -251,9 +252,10 @@ run_part (Linear *self)
   gint64 cols = self->part->weight->dims[0];
 
   if (call->operand == ZIM_OPERAND_F32)
-    return zim_cpu_team_run (call->team, (guint) ((cols + BLAS_COLS - 1) / BLAS_COLS), blas_task, self, call->cancellable);
-  return zim_cpu_team_run (call->team, (guint) ((cols + TILE_COLS - 1) / TILE_COLS) * self->n_row_tiles, tile_task, self,
-                           call->cancellable);
+    return zim_cpu_team_run (call->team, (guint) ((cols + BLAS_COLS - 1) / BLAS_COLS), blas_task, self,
+                             call->cancellable);
+  return zim_cpu_team_run (call->team, (guint) ((cols + TILE_COLS - 1) / TILE_COLS) * self->n_row_tiles, tile_task,
+                           self, call->cancellable);
 }
 
 /* Divides the panels of x evenly among tiles of at most TILE_PANELS. */

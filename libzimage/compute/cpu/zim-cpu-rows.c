@@ -40,8 +40,8 @@ run_rows (ZimCpuCall *call,
   const ZimTensor *out = call->op->out;
   Rows rows = { call, func, MAX (1, TASK_ELEMENTS / out->cols) };
 
-  return zim_cpu_team_run (call->team, (guint) ((out->rows + rows.rows_per_task - 1) / rows.rows_per_task), rows_task, &rows,
-                           call->cancellable);
+  return zim_cpu_team_run (call->team, (guint) ((out->rows + rows.rows_per_task - 1) / rows.rows_per_task), rows_task,
+                           &rows, call->cancellable);
 }
 
 #define SOURCE(i) zim_cpu_row (call, call->op->sources[i], row)
@@ -91,7 +91,8 @@ rope_rows (ZimCpuCall *call,
   const ZimOp *op = call->op;
 
   for (gint64 row = start; row < end; row++)
-    call->kernels->rope (SOURCE (0), OUT, op->out->cols, op->rope.head_dim, op->rope.interleaved, SOURCE (1), SOURCE (2));
+    call->kernels->rope (SOURCE (0), OUT, op->out->cols, op->rope.head_dim, op->rope.interleaved, SOURCE (1),
+                         SOURCE (2));
 }
 
 static void
