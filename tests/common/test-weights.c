@@ -38,15 +38,22 @@ hash_name (const char *name)
   return h;
 }
 
-static double
-value_at (const Rule *rule,
-          guint64     seed,
-          guint64     i)
+static void
+fill_values (const Rule *rule,
+             const char *name,
+             gsize       n,
+             float      *values)
 {
-  guint32 r = (guint32) (test_hash (seed, i + 1) >> 32);
-  int j = (int) (r % (guint) (2 * rule->range + 1)) - rule->range;
+  guint64 seed = hash_name (name);
+  double step = ldexp (1, rule->exponent);
 
-  return rule->mean + ldexp (j, rule->exponent);
+  for (gsize i = 0; i < n; i++)
+    {
+      guint32 r = (guint32) (test_hash (seed, i + 1) >> 32);
+      int j = (int) (r % (guint) (2 * rule->range + 1)) - rule->range;
+
+      values[i] = (float) (rule->mean + j * step);
+    }
 }
 
 static Rule
@@ -102,22 +109,20 @@ test_fill_weights (const char   *name,
                    gpointer      weight_shift)
 {
   Rule rule = rule_for (name, n_dims, dims);
-  guint64 seed = hash_name (name);
+  g_autofree float *values = NULL;
   gsize n = 1;
 
   if (rule.mean == 0)
     rule.exponent += shift_for (weight_shift, name);
   for (guint i = 0; i < n_dims; i++)
     n *= dims[i];
+  values = g_new (float, n);
+  fill_values (&rule, name, n, values);
   for (gsize i = 0; i < n; i++)
-    {
-      float value = (float) value_at (&rule, seed, i);
-
-      if (dtype == ZIM_DTYPE_F32)
-        ((float *) data)[i] = value;
-      else
-        ((guint16 *) data)[i] = dtype == ZIM_DTYPE_BF16 ? zim_f32_to_bf16 (value) : zim_f32_to_f16 (value);
-    }
+    if (dtype == ZIM_DTYPE_F32)
+      ((float *) data)[i] = values[i];
+    else
+      ((guint16 *) data)[i] = dtype == ZIM_DTYPE_BF16 ? zim_f32_to_bf16 (values[i]) : zim_f32_to_f16 (values[i]);
 }
 
 float *
@@ -128,7 +133,6 @@ test_input (const char *name,
   const Rule rule = { 0, 127, shift - 6 };
   float *values = g_new (float, n);
 
-  for (gsize i = 0; i < n; i++)
-    values[i] = (float) value_at (&rule, hash_name (name), i);
+  fill_values (&rule, name, n, values);
   return values;
 }

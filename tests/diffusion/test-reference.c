@@ -42,6 +42,8 @@ typedef struct {
   const ZimCpuKernels *kernels;
   ZimPrecision         precision;
   TestCase            *test;
+  ZimCheckpoint       *checkpoint;
+  const char          *folder;     /* of a pipeline's weights */
   guint                n_compared;
 } Check;
 
@@ -133,7 +135,6 @@ check_rope (Check             *check,
 static void
 run_transformer (Check *check)
 {
-  g_autoptr(ZimCheckpoint) checkpoint = test_case_checkpoint (check->test, ZIM_DTYPE_F32);
   g_autoptr(ZimBackend) backend = new_backend (check);
   g_autoptr(ZimTransformer) transformer = NULL;
   g_autoptr(ZimDenoiser) denoiser = NULL;
@@ -146,7 +147,7 @@ run_transformer (Check *check)
   ZimSequence sequence;
   GError *error = NULL;
 
-  transformer = zim_transformer_new (checkpoint, &error);
+  transformer = zim_transformer_new (check->checkpoint, &error);
   g_assert_no_error (error);
   zim_transformer_get_sequence (transformer, latent_dims[1], latent_dims[2], feature_dims[0], &sequence);
   check_rope (check, transformer, &sequence);
@@ -190,7 +191,6 @@ check_ids (TestCase     *test,
 static void
 run_text (Check *check)
 {
-  g_autoptr(ZimCheckpoint) checkpoint = test_case_checkpoint (check->test, ZIM_DTYPE_F32);
   g_autoptr(ZimBackend) backend = new_backend (check);
   g_autoptr(GArray) ids = tokenize (check->test);
   g_autoptr(ZimTextEncoder) encoder = NULL;
@@ -198,7 +198,7 @@ run_text (Check *check)
   GError *error = NULL;
 
   check_ids (check->test, (gint32 *) (gpointer) ids->data, ids->len);
-  encoder = zim_text_encoder_new (checkpoint, &error);
+  encoder = zim_text_encoder_new (check->checkpoint, &error);
   g_assert_no_error (error);
   features = zim_text_encoder_run (encoder, backend, check->precision, (gint32 *) (gpointer) ids->data, ids->len,
                                    check_tensor, check, NULL, &error);
@@ -208,7 +208,6 @@ run_text (Check *check)
 static void
 run_decode (Check *check)
 {
-  g_autoptr(ZimCheckpoint) checkpoint = test_case_checkpoint (check->test, ZIM_DTYPE_F32);
   g_autoptr(ZimBackend) backend = new_backend (check);
   g_autoptr(ZimAutoencoder) autoencoder = NULL;
   gint64 dims[3];
@@ -216,7 +215,7 @@ run_decode (Check *check)
   g_autofree float *image = NULL;
   GError *error = NULL;
 
-  autoencoder = zim_autoencoder_new (checkpoint, &error);
+  autoencoder = zim_autoencoder_new (check->checkpoint, &error);
   g_assert_no_error (error);
   image = zim_autoencoder_decode (autoencoder, backend, check->precision, latents, dims[1], dims[2], check_tensor,
                                   check, NULL, &error);
@@ -226,9 +225,9 @@ run_decode (Check *check)
 /* Pipelines: through a folder of weights on disk and the public API */
 
 static char *
-write_model (TestCase *test)
+write_model (TestCase      *test,
+             ZimCheckpoint *checkpoint)
 {
-  g_autoptr(ZimCheckpoint) checkpoint = test_case_checkpoint (test, ZIM_DTYPE_F32);
   g_autoptr(ZimModel) model = NULL;
   GError *error = NULL;
   char *path = g_dir_make_tmp ("zimage-test-XXXXXX", &error);
@@ -334,8 +333,7 @@ check_picture (Check      *check,
 static void
 run_pipeline (Check *check)
 {
-  g_autofree char *folder = write_model (check->test);
-  g_autofree char *dump = g_build_filename (folder, "dump.safetensors", NULL);
+  g_autofree char *dump = g_build_filename (check->folder, "dump.safetensors", NULL);
   g_autoptr(ZimModel) model = NULL;
   g_autoptr(ZimPipeline) pipeline = NULL;
   g_autoptr(ZimParams) params = case_params (check->test);
@@ -343,7 +341,7 @@ run_pipeline (Check *check)
   GError *error = NULL;
 
   g_setenv ("ZIM_CPU", check->kernels->name, TRUE);
-  model = zim_model_open (folder, NULL, &error);
+  model = zim_model_open (check->folder, NULL, &error);
   g_assert_no_error (error);
   pipeline = zim_pipeline_new (model, NULL, &error);
   g_assert_no_error (error);
@@ -359,7 +357,6 @@ run_pipeline (Check *check)
 
       check_picture (check, g_ptr_array_index (images, i), file);
     }
-  remove_folder (folder);
 }
 
 /* Cases */
@@ -370,12 +367,46 @@ typedef struct {
   ZimPrecision         precision;
 } Row;
 
+/* The rows of a case follow one another: it and its weights are made for the first of them. */
+static struct {
+  TestCase      *test;
+  ZimCheckpoint *checkpoint;
+  char          *folder;
+} current;
+
+static void
+leave_case (void)
+{
+  if (current.folder != NULL)
+    remove_folder (current.folder);
+  g_clear_pointer (&current.folder, g_free);
+  g_clear_pointer (&current.checkpoint, zim_checkpoint_unref);
+  g_clear_pointer (&current.test, test_case_free);
+}
+
+static void
+enter_case (const char *name)
+{
+  if (current.test != NULL && g_str_equal (current.test->name, name))
+    return;
+  leave_case ();
+  current.test = test_case_load (name);
+  current.checkpoint = test_case_checkpoint (current.test, ZIM_DTYPE_F32);
+  if (g_str_equal (current.test->kind, "pipeline"))
+    current.folder = write_model (current.test, current.checkpoint);
+}
+
 static void
 run_row (gconstpointer data)
 {
   const Row *row = data;
-  g_autoptr(TestCase) test = test_case_load (row->name);
-  Check check = { row->kernels, row->precision, test, 0 };
+  Check check = { row->kernels, row->precision };
+  TestCase *test;
+
+  enter_case (row->name);
+  test = check.test = current.test;
+  check.checkpoint = current.checkpoint;
+  check.folder = current.folder;
 
   if (g_str_equal (test->kind, "transformer"))
     run_transformer (&check);
@@ -418,6 +449,7 @@ main (int   argc,
 {
   const ZimCpuKernels *const *tiers = zim_cpu_kernels_list ();
   g_auto(GStrv) names = NULL;
+  int result;
 
   g_test_init (&argc, &argv, NULL);
   names = test_case_list ();
@@ -430,5 +462,7 @@ main (int   argc,
         for (ZimPrecision precision = ZIM_PRECISION_F32; precision <= ZIM_PRECISION_F16; precision++)
           add_row (names[i], tiers[j], precision);
     }
-  return g_test_run ();
+  result = g_test_run ();
+  leave_case ();
+  return result;
 }
