@@ -272,7 +272,8 @@ build_block (Setup       *setup,
   h = zim_program_rms_norm (p, x, NULL, 0, 1e-5f, modulation, NULL, 0);
   zim_program_name (p, h, "%u.norm", number);
   gate_up = apply_linear (setup, h, 2 * s->wide);
-  h = zim_program_swiglu (p, zim_program_cols (p, gate_up, 0, s->wide), zim_program_cols (p, gate_up, s->wide, s->wide));
+  h = zim_program_swiglu (p, zim_program_cols (p, gate_up, 0, s->wide),
+                          zim_program_cols (p, gate_up, s->wide, s->wide));
   h = zim_program_rms_norm (p, apply_linear (setup, h, s->dim), NULL, 0, 1e-5f, modulation, NULL, 0);
   x = zim_program_add (p, x, h);
   zim_program_name (p, x, "%u", number);
@@ -285,7 +286,8 @@ build_transformer (Setup       *setup,
 {
   ZimProgram *p = setup->program;
   ZimTensor *x = setup_input (setup, s->rows, s->dim, 1), *m = setup_input (setup, 1, s->dim, 1);
-  ZimTensor *tables[2] = { setup_input (setup, s->rows, s->head_dim / 2, 1), setup_input (setup, s->rows, s->head_dim / 2, 1) };
+  ZimTensor *tables[2] = { setup_input (setup, s->rows, s->head_dim / 2, 1),
+                          setup_input (setup, s->rows, s->head_dim / 2, 1) };
 
   m = zim_program_affine (p, zim_program_tanh (p, apply_linear (setup, m, s->dim)), 1, 1);
   for (guint i = 0; i < s->n_blocks; i++)
@@ -396,7 +398,8 @@ test_chain_shares (void)
   setup_begin (setup, any_backend ());
   x = make_temporary (setup);
   y = zim_program_silu (setup->program, x);
-  z = zim_program_affine (setup->program, zim_program_rms_norm (setup->program, y, NULL, 0, 1e-5f, NULL, NULL, 0), 2, 1);
+  z = zim_program_affine (setup->program, zim_program_rms_norm (setup->program, y, NULL, 0, 1e-5f, NULL, NULL, 0),
+                          2, 1);
   out = zim_program_tanh (setup->program, z);
   setup_output (setup, out);
   plan = zim_arena_plan_new (setup->program, test_scratch, NULL);
@@ -413,6 +416,7 @@ test_used_later (void)
     {
       g_autoptr(Setup) setup = setup_new ();
       g_autoptr(ZimArenaPlan) plan = NULL;
+      const ZimOp *op;
       ZimTensor *x, *y;
 
       setup_begin (setup, any_backend ());
@@ -429,8 +433,8 @@ test_used_later (void)
         setup_output (setup, zim_program_rows (setup->program, x, 2, 3));
       setup_output (setup, y);
       plan = zim_arena_plan_new (setup->program, test_scratch, NULL);
-      g_assert_cmpuint (place_of (plan, x), !=,
-                        place_of (plan, ((const ZimOp *) g_ptr_array_index (zim_program_get_ops (setup->program), 1))->out));
+      op = g_ptr_array_index (zim_program_get_ops (setup->program), 1);
+      g_assert_cmpuint (place_of (plan, x), !=, place_of (plan, op->out));
       check_plan (setup->program, TRUE);
     }
 }
@@ -475,8 +479,10 @@ random_product (Random *self,
   if (which == 0)
     return apply_linear (self->setup, pick_tensor (self), 24);
   if (which == 1)
-    return zim_program_attention (p, pick_tensor (self), pick_tensor (self), pick_tensor (self), 2, 2, 12, TRUE, NULL, 0);
-  return zim_program_permute (p, pick_tensor (self), 3, (const gint64[]) { 8, 6, 4 }, (const guint[]) { 2, 0, 1 }, 8, 24);
+    return zim_program_attention (p, pick_tensor (self), pick_tensor (self), pick_tensor (self), 2, 2, 12, TRUE,
+                                  NULL, 0);
+  return zim_program_permute (p, pick_tensor (self), 3, (const gint64[]) { 8, 6, 4 }, (const guint[]) { 2, 0, 1 },
+                              8, 24);
 }
 
 static ZimTensor *
@@ -564,7 +570,8 @@ test_random_programs (void)
               if (keep)
                 memcpy (kept + i * 8 * 24, setup_result (setup, i), 8 * 24 * sizeof *kept);
               else
-                g_assert_cmpmem (kept + i * 8 * 24, 8 * 24 * sizeof *kept, setup_result (setup, i), 8 * 24 * sizeof *kept);
+                g_assert_cmpmem (kept + i * 8 * 24, 8 * 24 * sizeof *kept, setup_result (setup, i),
+                                 8 * 24 * sizeof *kept);
             }
         }
     }
@@ -614,7 +621,8 @@ test_keep_named (void)
   g_assert_true (g_bytes_equal (g_hash_table_lookup (plain, "output 0"), g_hash_table_lookup (kept, "output 0")));
   g_assert_cmpuint (g_bytes_get_size (g_hash_table_lookup (kept, "1.attention")), ==,
                     small.rows * small.n_heads * small.head_dim * sizeof (float));
-  g_assert_cmpuint (g_bytes_get_size (g_hash_table_lookup (kept, "2.norm")), ==, small.rows * small.dim * sizeof (float));
+  g_assert_cmpuint (g_bytes_get_size (g_hash_table_lookup (kept, "2.norm")), ==,
+                    small.rows * small.dim * sizeof (float));
   g_assert_cmpuint (kept_size, >, arena_size);
 }
 

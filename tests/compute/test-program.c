@@ -225,31 +225,36 @@ rope_by_ids (Setup *setup)
 static void
 attention_of_uneven_heads (Setup *setup)
 {
-  zim_program_attention (setup->program, f32 (setup, 5, 12), f32 (setup, 5, 8), f32 (setup, 5, 8), 3, 2, 4, FALSE, NULL, 0);
+  zim_program_attention (setup->program, f32 (setup, 5, 12), f32 (setup, 5, 8), f32 (setup, 5, 8), 3, 2, 4, FALSE,
+                         NULL, 0);
 }
 
 static void
 attention_of_no_key_heads (Setup *setup)
 {
-  zim_program_attention (setup->program, f32 (setup, 5, 12), f32 (setup, 5, 8), f32 (setup, 5, 8), 3, 0, 4, FALSE, NULL, 0);
+  zim_program_attention (setup->program, f32 (setup, 5, 12), f32 (setup, 5, 8), f32 (setup, 5, 8), 3, 0, 4, FALSE,
+                         NULL, 0);
 }
 
 static void
 attention_with_other_q (Setup *setup)
 {
-  zim_program_attention (setup->program, f32 (setup, 5, 9), f32 (setup, 5, 8), f32 (setup, 5, 8), 2, 2, 4, FALSE, NULL, 0);
+  zim_program_attention (setup->program, f32 (setup, 5, 9), f32 (setup, 5, 8), f32 (setup, 5, 8), 2, 2, 4, FALSE,
+                         NULL, 0);
 }
 
 static void
 attention_with_other_k (Setup *setup)
 {
-  zim_program_attention (setup->program, f32 (setup, 5, 8), f32 (setup, 4, 8), f32 (setup, 5, 8), 2, 2, 4, FALSE, NULL, 0);
+  zim_program_attention (setup->program, f32 (setup, 5, 8), f32 (setup, 4, 8), f32 (setup, 5, 8), 2, 2, 4, FALSE,
+                         NULL, 0);
 }
 
 static void
 attention_with_other_v (Setup *setup)
 {
-  zim_program_attention (setup->program, f32 (setup, 5, 8), f32 (setup, 5, 8), f32 (setup, 5, 4), 2, 2, 4, FALSE, NULL, 0);
+  zim_program_attention (setup->program, f32 (setup, 5, 8), f32 (setup, 5, 8), f32 (setup, 5, 4), 2, 2, 4, FALSE,
+                         NULL, 0);
 }
 
 static void
@@ -264,7 +269,8 @@ attention_of_some_rows (Setup *setup)
 {
   const ZimRange range = { 0, 6, 0 };
 
-  zim_program_attention (setup->program, f32 (setup, 5, 8), f32 (setup, 5, 8), f32 (setup, 5, 8), 2, 2, 4, FALSE, &range, 1);
+  zim_program_attention (setup->program, f32 (setup, 5, 8), f32 (setup, 5, 8), f32 (setup, 5, 8), 2, 2, 4, FALSE,
+                         &range, 1);
 }
 
 static void
@@ -340,7 +346,8 @@ conv_by_matrix (Setup *setup)
 static void
 conv_with_other_bias (Setup *setup)
 {
-  zim_program_conv2d (setup->program, f32 (setup, 20, 6), filter (setup, 7, 6, 3, 3), vector (setup, 6), 4, 5, 1, 1, FALSE);
+  zim_program_conv2d (setup->program, f32 (setup, 20, 6), filter (setup, 7, 6, 3, 3), vector (setup, 6), 4, 5, 1,
+                      1, FALSE);
 }
 
 static void
@@ -394,7 +401,8 @@ permute_twice_the_same (Setup *setup)
 static void
 permute_beyond_dimensions (Setup *setup)
 {
-  zim_program_permute (setup->program, f32 (setup, 5, 6), 2, (const gint64[]) { 5, 6 }, (const guint[]) { 1, 99 }, 6, 5);
+  zim_program_permute (setup->program, f32 (setup, 5, 6), 2, (const gint64[]) { 5, 6 }, (const guint[]) { 1, 99 },
+                       6, 5);
 }
 
 static void
@@ -596,13 +604,14 @@ test_records_attention (void)
   ZimTensor *y;
 
   setup_begin (setup, any_backend ());
-  y = zim_program_attention (setup->program, f32 (setup, 5, 32), f32 (setup, 5, 16), f32 (setup, 5, 16), 4, 2, 8, FALSE, ranges,
-                             2);
+  y = zim_program_attention (setup->program, f32 (setup, 5, 32), f32 (setup, 5, 16), f32 (setup, 5, 16), 4, 2, 8, FALSE,
+                             ranges, 2);
   assert_result (setup, y, ZIM_OP_ATTENTION, 5, 32);
   g_assert_cmpuint (last_op (setup)->n_ranges, ==, 2);
   g_assert_cmpint (last_op (setup)->ranges[1].start, ==, 3);
   g_assert_cmpfloat (zim_program_get_flops (setup->program), ==, 4 * (9 + 4) * 32);
-  y = zim_program_attention (setup->program, f32 (setup, 5, 8), f32 (setup, 5, 8), f32 (setup, 5, 8), 1, 1, 8, TRUE, NULL, 0);
+  y = zim_program_attention (setup->program, f32 (setup, 5, 8), f32 (setup, 5, 8), f32 (setup, 5, 8), 1, 1, 8, TRUE,
+                             NULL, 0);
   assert_result (setup, y, ZIM_OP_ATTENTION, 5, 8);
   g_assert_cmpuint (last_op (setup)->n_ranges, ==, 1);
   g_assert_cmpint (last_op (setup)->ranges[0].length, ==, 5);
@@ -632,7 +641,8 @@ test_records_conv (void)
       ZimTensor *y;
 
       setup_begin (setup, any_backend ());
-      y = zim_program_conv2d (setup->program, f32 (setup, cases[i].height * cases[i].width, 6), filter (setup, 7, 6, k, k), NULL,
+      y = zim_program_conv2d (setup->program, f32 (setup, cases[i].height * cases[i].width, 6),
+                              filter (setup, 7, 6, k, k), NULL,
                               cases[i].height, cases[i].width, cases[i].stride, cases[i].pad, cases[i].upsample);
       assert_result (setup, y, ZIM_OP_CONV2D, cases[i].out_height * cases[i].out_width, 7);
       g_assert_cmpint (last_op (setup)->conv.out_height, ==, cases[i].out_height);
@@ -690,7 +700,8 @@ test_states (void)
   g_autoptr(ZimExecutable) reading = NULL;
   static const float start[6] = { 1, 2, 3, 4, 5, 6 };
   float step[3] = { 10, 20, 30 }, result[3];
-  ZimTensor *x = zim_program_input (add, "x", ZIM_DTYPE_F32, 1, 3), *s = zim_program_state (add, "s", state), *row, *out;
+  ZimTensor *x = zim_program_input (add, "x", ZIM_DTYPE_F32, 1, 3), *s = zim_program_state (add, "s", state);
+  ZimTensor *row, *out;
 
   row = zim_program_rows (add, s, 1, 1);
   zim_program_copy_to (add, zim_program_add (add, row, x), row);

@@ -1,7 +1,7 @@
 /* test-segments.c: how much is done between two looks at the cancellable, for the shapes of the published model
  *
- * Nothing is computed here: kernels that only count are cancelled at some product, and what they count from there to the
- * end of the run is what is done before a thread looks again.
+ * Nothing is computed here: kernels that only count are cancelled at some product, and what they count from there to
+ * the end of the run is what is done before a thread looks again.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -41,8 +41,8 @@ build_linear (ZimProgram *program,
               ZimWeight  *weight)
 {
   *weight = (ZimWeight) { "weight", ZIM_DTYPE_BF16, 2, { n, k }, zeros, n * k * 2 };
-  zim_program_output (program, zim_program_linear (program, add_input (program, rows, k), (const ZimWeight *[]) { weight }, NULL,
-                                                   1, 1), "y");
+  zim_program_output (program, zim_program_linear (program, add_input (program, rows, k),
+                                                   (const ZimWeight *[]) { weight }, NULL, 1, 1), "y");
 }
 
 static void
@@ -253,14 +253,16 @@ test_segment (gconstpointer data)
 
       most = MAX (most, (double) run_until (segment, 1, at) - at);
     }
-  g_test_message ("%.3g GFLOP of %.4g at a peak of %.4g GFLOP/s: %.3g s", most / 1e9, all / 1e9, peak / 1e9, most / peak);
+  g_test_message ("%.3g GFLOP of %.4g at a peak of %.4g GFLOP/s: %.3g s", most / 1e9, all / 1e9, peak / 1e9,
+                  most / peak);
   g_assert_cmpfloat (most, >, 0);
   g_assert_cmpfloat (most / peak, <=, MAX_SECONDS);
   /* Each of several threads finishes what it has begun. */
   g_assert_cmpfloat (run_until (segment, 2, 0), <=, 2 * most);
 }
 
-/* What was counted are all operations, or the check above would say nothing: as many as planned but for whole panels. */
+/* What was counted are all operations, or the check above would say nothing: as many as planned but for whole
+ * panels. */
 static void
 test_counts (void)
 {
@@ -288,7 +290,8 @@ add_tests (GPtrArray           *segments,
     for (ZimPrecision precision = ZIM_PRECISION_F32; precision <= ZIM_PRECISION_BF16; precision++)
       {
         Segment *segment = g_new (Segment, 1);
-        g_autofree char *path = g_strdup_printf ("/segments/%s/cpu-%s/%s", shapes[i].name, kernels->name, precisions[precision]);
+        g_autofree char *path = g_strdup_printf ("/segments/%s/cpu-%s/%s", shapes[i].name, kernels->name,
+                                                 precisions[precision]);
 
         *segment = (Segment) { kernels, &shapes[i], precision };
         g_ptr_array_add (segments, segment);

@@ -201,8 +201,8 @@ build_conv (Setup *setup)
 {
   const ZimWeight *weight = setup_weight (setup, ZIM_DTYPE_BF16, 0, 1, 4, (const gint64[]) { 64, 64, 3, 3 });
 
-  setup_output (setup, zim_program_conv2d (setup->program, setup_input (setup, 60 * 70, 64, 1), weight, NULL, 60, 70, 1, 1,
-                                           FALSE));
+  setup_output (setup, zim_program_conv2d (setup->program, setup_input (setup, 60 * 70, 64, 1), weight, NULL, 60, 70, 1,
+                                           1, FALSE));
 }
 
 static const LongOp long_ops[] = {
