@@ -186,7 +186,7 @@ class Run(Case):
     def test_saved_line(self):
         result = self.run_model(model, 'A sunset', 'over mountains!', '--seed', '1234')
         match = re.fullmatch(r'Image saved to: (\./a-sunset-over-mountains-\d{8}-\d{6}\.png) '
-                             r'\(seed 1234, 2 steps, 32x32, [\d.]+ s\)\n', result.out)
+                             r'\(seed 1234, 2 steps, 32x32, [\d.]+ m?s\)\n', result.out)
         self.assertTrue(match, result.out)
         self.assertEqual(result.err, '')
         self.assertEqual(self.files(), [match[1][2:]])

@@ -71,7 +71,7 @@ def list_files():
     if git.returncode == 0 and (ROOT / ".git").exists():
         names = git.stdout.splitlines()
     else:
-        builds = tuple(f"{path.parent.name}/" for path in ROOT.glob("*/build.ninja"))
+        builds = (".git/", ".venv/", *(f"{path.parent.name}/" for path in ROOT.glob("*/build.ninja")))
         names = [str(path.relative_to(ROOT)) for path in ROOT.rglob("*") if path.is_file()]
         names = [name for name in names if not name.startswith(builds) and "__pycache__" not in name]
     return sorted(name for name in names if (ROOT / name).is_file() and not NOT_OURS.search(name))

@@ -110,6 +110,54 @@ __wrap_g_source_set_callback (GSource        *source,
   __real_g_source_set_callback (source, call, callback, destroy);
 }
 
+/* Handlers of a cancellable: what was done before connecting is seen by the handler. */
+
+typedef void (*Cancelled) (GCancellable *cancellable,
+                           gpointer      data);
+
+typedef struct {
+  Cancelled      func;
+  gpointer       data;
+  GDestroyNotify notify;
+} Handler;
+
+static void
+handle (GCancellable *cancellable,
+        gpointer      user_data)
+{
+  Handler *handler = user_data;
+
+  __tsan_acquire (handler);
+  handler->func (cancellable, handler->data);
+}
+
+static void
+handler_free (gpointer user_data)
+{
+  Handler *handler = user_data;
+
+  __tsan_acquire (handler);
+  if (handler->notify != NULL)
+    handler->notify (handler->data);
+  g_free (handler);
+}
+
+DECLARE (gulong, g_cancellable_connect,
+         (GCancellable *cancellable, GCallback func, gpointer data, GDestroyNotify notify));
+
+gulong
+__wrap_g_cancellable_connect (GCancellable   *cancellable,
+                              GCallback       func,
+                              gpointer        data,
+                              GDestroyNotify  notify)
+{
+  Handler *handler = g_new (Handler, 1);
+
+  *handler = (Handler) { (Cancelled) func, data, notify };
+  __tsan_release (handler);
+  return __real_g_cancellable_connect (cancellable, G_CALLBACK (handle), handler, handler_free);
+}
+
 /* Cancellation: what was done before cancelling is seen by whoever finds it cancelled. */
 
 DECLARE (void, g_cancellable_cancel, (GCancellable *cancellable));

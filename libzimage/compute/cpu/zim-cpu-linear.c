@@ -18,7 +18,7 @@
 #define TILE_COLS 96     /* columns of y of one task: whole strips in every tier */
 #define TILE_PANELS 8    /* panels of x of one task at most */
 #define BLAS_COLS 128
-#define BLAS_ROWS 512
+#define BLAS_ROWS 256
 
 /* The part of a linear's weights that holds a column of y. */
 typedef struct {
