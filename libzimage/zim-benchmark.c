@@ -173,6 +173,7 @@ typedef struct {
 static void
 bench_clear (Bench *bench)
 {
+  g_clear_pointer (&bench->denoiser, zim_denoiser_free);
   g_clear_object (&bench->backend);
   zim_modulation_clear (&bench->modulation);
   g_free (bench->latents);
@@ -181,32 +182,46 @@ bench_clear (Bench *bench)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Bench, bench_clear)
 
-typedef gboolean (*StageFunc) (Bench   *bench,
-                               double  *flops,
-                               GError **error);
+/* A stage: what is done before and how many operations it has; and what is measured. */
+typedef struct {
+  const char *name;
+  gboolean  (*prepare) (Bench   *bench,
+                        double  *flops,
+                        GError **error);
+  gboolean  (*run)     (Bench   *bench,
+                        GError **error);
+} Stage;
+
+static gboolean
+prepare_text (Bench   *bench,
+              double  *flops,
+              GError **error)
+{
+  gsize arena;
+
+  return zim_text_encoder_plan (_zim_model_get_text_encoder (bench->benchmark->model), bench->backend,
+                                bench->precision, PROMPT_TOKENS, &arena, flops, error);
+}
 
 static gboolean
 run_text (Bench   *bench,
-          double  *flops,
           GError **error)
 {
   ZimTextEncoder *encoder = _zim_model_get_text_encoder (bench->benchmark->model);
   g_autofree float *features = NULL;
   gint32 ids[PROMPT_TOKENS];
-  gsize arena;
 
   for (guint i = 0; i < PROMPT_TOKENS; i++)
     ids[i] = (gint32) i;
-  if (!zim_text_encoder_plan (encoder, bench->backend, bench->precision, PROMPT_TOKENS, &arena, flops, error))
-    return FALSE;
   features = zim_text_encoder_run (encoder, bench->backend, bench->precision, ids, PROMPT_TOKENS, NULL, NULL,
                                    bench->cancellable, error);
   return features != NULL;
 }
 
 static gboolean
-set_up_step (Bench   *bench,
-             GError **error)
+prepare_step (Bench   *bench,
+              double  *flops,
+              GError **error)
 {
   ZimTransformer *transformer = _zim_model_get_transformer (bench->benchmark->model);
   const ZimTransformerConfig *config = zim_transformer_get_config (transformer);
@@ -220,36 +235,42 @@ set_up_step (Bench   *bench,
   bench->velocity = g_new0 (float, n);
   bench->denoiser = zim_denoiser_new (transformer, bench->backend, bench->precision, bench->latent_height,
                                       bench->latent_width, PROMPT_TOKENS, FALSE, error);
-  return bench->denoiser != NULL &&
-         zim_modulation_init (&bench->modulation, transformer, bench->backend, bench->precision, &time, 1, NULL, NULL,
+  if (bench->denoiser == NULL)
+    return FALSE;
+  *flops = zim_denoiser_get_step_flops (bench->denoiser);
+  return zim_modulation_init (&bench->modulation, transformer, bench->backend, bench->precision, &time, 1, NULL, NULL,
                               bench->cancellable, error) &&
          zim_denoiser_set_caption (bench->denoiser, features, NULL, NULL, bench->cancellable, error);
 }
 
 static gboolean
 run_step (Bench   *bench,
-          double  *flops,
           GError **error)
 {
-  if (bench->denoiser == NULL && !set_up_step (bench, error))
-    return FALSE;
-  *flops = zim_denoiser_get_step_flops (bench->denoiser);
   return zim_denoiser_run (bench->denoiser, &bench->modulation, 0, bench->latents, bench->velocity, NULL, NULL,
                            bench->cancellable, error);
 }
 
+/* The decoder is given room: the step is over by then. */
+static gboolean
+prepare_decode (Bench   *bench,
+                double  *flops,
+                GError **error)
+{
+  gsize arena;
+
+  g_clear_pointer (&bench->denoiser, zim_denoiser_free);
+  return zim_autoencoder_plan (_zim_model_get_autoencoder (bench->benchmark->model), bench->backend,
+                               bench->precision, bench->latent_height, bench->latent_width, &arena, flops, error);
+}
+
 static gboolean
 run_decode (Bench   *bench,
-            double  *flops,
             GError **error)
 {
   ZimAutoencoder *autoencoder = _zim_model_get_autoencoder (bench->benchmark->model);
   g_autofree float *image = NULL;
-  gsize arena;
 
-  if (!zim_autoencoder_plan (autoencoder, bench->backend, bench->precision, bench->latent_height, bench->latent_width,
-                             &arena, flops, error))
-    return FALSE;
   image = zim_autoencoder_decode (autoencoder, bench->backend, bench->precision, bench->latents, bench->latent_height,
                                   bench->latent_width, NULL, NULL, bench->cancellable, error);
   return image != NULL;
@@ -272,28 +293,34 @@ add (GVariantBuilder *dict,
   g_variant_builder_add (dict, "{sv}", key, value);
 }
 
-/* Runs a stage until its time is known: {"seconds","gflops","peak_percent"}; first is the time of the first run, which
- * also reads the weights from disk. */
+/* Runs a stage until its time is known: {"seconds","gflops","peak_percent"}. Adds to first the time to the end of the
+ * first run, which also reads the weights from disk, and to later that of a run after it. */
 static GVariant *
-measure (Bench      *bench,
-         StageFunc   stage,
-         double     *first,
-         GError    **error)
+measure (Bench        *bench,
+         const Stage  *stage,
+         double       *first,
+         double       *later,
+         GError      **error)
 {
   g_auto(GVariantBuilder) dict = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
+  gint64 begin = g_get_monotonic_time ();
   double seconds[RUNS + 1], flops = 0, median;
 
+  if (!stage->prepare (bench, &flops, error))
+    return NULL;
   for (guint i = 0; i <= RUNS; i++)
     {
       gint64 start = g_get_monotonic_time ();
 
-      if (!stage (bench, &flops, error))
+      if (!stage->run (bench, error))
         return NULL;
       seconds[i] = (g_get_monotonic_time () - start) / 1e6;
+      if (i == 0)
+        *first += (g_get_monotonic_time () - begin) / 1e6;
     }
-  *first += seconds[0];
   qsort (seconds + 1, RUNS, sizeof *seconds, compare_doubles);
   median = seconds[1 + RUNS / 2];
+  *later += median;
   add (&dict, "seconds", g_variant_new_double (median));
   add (&dict, "gflops", g_variant_new_double (flops / median / 1e9));
   add (&dict, "peak_percent", g_variant_new_double (100 * flops / median / bench->peak));
@@ -320,12 +347,11 @@ measure_cancel (Bench *bench)
   g_autoptr(GCancellable) cancellable = g_cancellable_new ();
   g_autoptr(GError) error = NULL;
   GThread *thread;
-  double flops;
   gboolean finished;
 
   bench->cancellable = cancellable;
   thread = g_thread_new ("zimage-cancel", cancel_later, bench);
-  finished = run_step (bench, &flops, &error);
+  finished = run_step (bench, &error);
   g_thread_join (thread);
   /* A model so small that its step was over before: nothing was waited for. */
   bench->cancel_seconds = finished ? 0 : (g_get_monotonic_time () - bench->cancel_seconds) / 1e6;
@@ -426,10 +452,11 @@ zim_benchmark_run (ZimBenchmark  *self,
                    GCancellable  *cancellable,
                    GError       **error)
 {
-  static const struct {
-    const char *name;
-    StageFunc   func;
-  } stages[] = { { "text", run_text }, { "step", run_step }, { "decode", run_decode } };
+  static const Stage stages[] = {
+    { "text", prepare_text, run_text },
+    { "step", prepare_step, run_step },
+    { "decode", prepare_decode, run_decode },
+  };
   g_auto(GVariantBuilder) dict = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
   g_auto(GVariantBuilder) stage_dict = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
   g_auto(Bench) bench = { NULL };
@@ -443,24 +470,14 @@ zim_benchmark_run (ZimBenchmark  *self,
     return NULL;
   for (guint i = 0; i < G_N_ELEMENTS (stages); i++)
     {
-      g_autoptr(GVariant) stage = NULL;
-      double seconds;
+      GVariant *stage = measure (&bench, &stages[i], &first, &later, error);
 
-      /* The decoder is given room: the step is over by then. */
-      if (stages[i].func == run_decode)
-        {
-          measure_cancel (&bench);
-          g_clear_pointer (&bench.denoiser, zim_denoiser_free);
-        }
-      stage = measure (&bench, stages[i].func, &first, error);
       if (stage == NULL)
-        {
-          g_clear_pointer (&bench.denoiser, zim_denoiser_free);
-          return NULL;
-        }
-      g_variant_lookup (stage, "seconds", "d", &seconds);
-      later += seconds;
+        return NULL;
       add (&stage_dict, stages[i].name, stage);
+      g_variant_unref (stage);
+      if (stages[i].run == run_step)
+        measure_cancel (&bench);
     }
   add (&dict, "device", g_variant_new_string (zim_device_get_name (self->device)));
   add (&dict, "model", g_variant_new_string (zim_model_get_name (self->model)));
@@ -476,4 +493,67 @@ zim_benchmark_run (ZimBenchmark  *self,
   add (&dict, "preview_seconds", g_variant_new_double (measure_preview (&bench)));
   add (&dict, "cancel_seconds", g_variant_new_double (bench.cancel_seconds));
   return g_variant_ref_sink (g_variant_builder_end (&dict));
+}
+
+static void
+run_in_thread (GTask        *task,
+               gpointer      source,
+               gpointer      task_data,
+               GCancellable *cancellable)
+{
+  GError *error = NULL;
+  GVariant *result = zim_benchmark_run (source, cancellable, &error);
+
+  if (result != NULL)
+    g_task_return_pointer (task, result, (GDestroyNotify) g_variant_unref);
+  else
+    g_task_return_error (task, error);
+}
+
+/**
+ * zim_benchmark_run_async:
+ * @self: a benchmark
+ * @cancellable: (nullable): a cancellable
+ * @callback: (scope async): called when it has measured
+ * @user_data: data for @callback
+ *
+ * Measures without blocking: [method@ZImage.Benchmark.run]. Until @callback is called nothing else may be done with
+ * the benchmark.
+ */
+void
+zim_benchmark_run_async (ZimBenchmark        *self,
+                         GCancellable        *cancellable,
+                         GAsyncReadyCallback  callback,
+                         gpointer             user_data)
+{
+  g_autoptr(GTask) task = NULL;
+
+  g_return_if_fail (ZIM_IS_BENCHMARK (self));
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  task = g_task_new (self, cancellable, callback, user_data);
+  g_task_set_source_tag (task, zim_benchmark_run_async);
+  g_task_run_in_thread (task, run_in_thread);
+}
+
+/**
+ * zim_benchmark_run_finish:
+ * @self: a benchmark
+ * @result: the result that the callback was given
+ * @error: return location for an error
+ *
+ * Finishes [method@ZImage.Benchmark.run_async].
+ *
+ * Returns: (transfer full): what [method@ZImage.Benchmark.run] gives
+ */
+GVariant *
+zim_benchmark_run_finish (ZimBenchmark  *self,
+                          GAsyncResult  *result,
+                          GError       **error)
+{
+  g_return_val_if_fail (ZIM_IS_BENCHMARK (self), NULL);
+  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  return g_task_propagate_pointer (G_TASK (result), error);
 }

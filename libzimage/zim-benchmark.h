@@ -21,22 +21,31 @@ ZIM_AVAILABLE_IN_ALL
 G_DECLARE_FINAL_TYPE (ZimBenchmark, zim_benchmark, ZIM, BENCHMARK, GObject)
 
 ZIM_AVAILABLE_IN_ALL
-ZimBenchmark *zim_benchmark_new           (ZimModel      *model,
-                                           ZimDevice     *device);
+ZimBenchmark *zim_benchmark_new           (ZimModel            *model,
+                                           ZimDevice           *device);
 ZIM_AVAILABLE_IN_ALL
-ZimBenchmark *zim_benchmark_new_synthetic (const char    *architecture,
-                                           ZimDevice     *device,
-                                           GError       **error);
+ZimBenchmark *zim_benchmark_new_synthetic (const char          *architecture,
+                                           ZimDevice           *device,
+                                           GError             **error);
 ZIM_AVAILABLE_IN_ALL
-void          zim_benchmark_set_size      (ZimBenchmark  *self,
-                                           int            width,
-                                           int            height);
+void          zim_benchmark_set_size      (ZimBenchmark        *self,
+                                           int                  width,
+                                           int                  height);
 ZIM_AVAILABLE_IN_ALL
-void          zim_benchmark_set_precision (ZimBenchmark  *self,
-                                           ZimPrecision   precision);
+void          zim_benchmark_set_precision (ZimBenchmark        *self,
+                                           ZimPrecision         precision);
 ZIM_AVAILABLE_IN_ALL
-GVariant     *zim_benchmark_run           (ZimBenchmark  *self,
-                                           GCancellable  *cancellable,
-                                           GError       **error);
+GVariant     *zim_benchmark_run           (ZimBenchmark        *self,
+                                           GCancellable        *cancellable,
+                                           GError             **error);
+ZIM_AVAILABLE_IN_ALL
+void          zim_benchmark_run_async     (ZimBenchmark        *self,
+                                           GCancellable        *cancellable,
+                                           GAsyncReadyCallback  callback,
+                                           gpointer             user_data);
+ZIM_AVAILABLE_IN_ALL
+GVariant     *zim_benchmark_run_finish    (ZimBenchmark        *self,
+                                           GAsyncResult        *result,
+                                           GError             **error);
 
 G_END_DECLS

@@ -35,9 +35,10 @@ void          _zim_job_post_warning    (ZimJob       *self,
                                         const char   *warning);
 void          _zim_job_post_preview    (ZimJob       *self,
                                         GdkPixbuf    *preview);
-/* The end: images, or an error. Takes both. */
+void          _zim_job_post_image      (ZimJob       *self,
+                                        ZimImage     *image);
+/* The end, after all images or with an error, which it takes. */
 void          _zim_job_post_end        (ZimJob       *self,
-                                        GPtrArray    *images,
                                         GError       *error);
 
 /* Of the pipeline: takes a job that has not begun out of the queue. */

@@ -8,6 +8,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "zim-enum-types.h"
+#include "zim-image.h"
 #include "zim-job-private.h"
 #include "zim-params.h"
 #include "zim-pipeline.h"
@@ -45,7 +46,7 @@ struct _ZimJob {
   double        remaining;
   char         *warning;
   GdkPixbuf    *preview;
-  GPtrArray    *images; /* of ZimImage */
+  GListStore   *images; /* of ZimImage */
   GError       *error;
 };
 
@@ -91,7 +92,7 @@ zim_job_finalize (GObject *object)
   g_clear_object (&self->params);
   g_free (self->warning);
   g_clear_object (&self->preview);
-  g_clear_pointer (&self->images, g_ptr_array_unref);
+  g_clear_object (&self->images);
   g_clear_error (&self->error);
   G_OBJECT_CLASS (zim_job_parent_class)->finalize (object);
 }
@@ -143,7 +144,7 @@ zim_job_get_property (GObject    *object,
       g_value_set_object (value, self->preview);
       break;
     case PROP_IMAGES:
-      g_value_set_boxed (value, self->images);
+      g_value_set_object (value, self->images);
       break;
     case PROP_ERROR:
       g_value_set_boxed (value, self->error);
@@ -253,16 +254,18 @@ zim_job_class_init (ZimJobClass *class)
   properties[PROP_PREVIEW] = g_param_spec_object ("preview", NULL, NULL, GDK_TYPE_PIXBUF, flags);
 
   /**
-   * ZimJob:images: (type GPtrArray(ZimImage))
+   * ZimJob:images:
    *
-   * The images, once the job is done.
+   * The images, a list of [class@ZImage.Image] that grows by each one that is ready.
+   *
+   * A job that was cancelled or has failed keeps those that were ready before.
    */
-  properties[PROP_IMAGES] = g_param_spec_boxed ("images", NULL, NULL, G_TYPE_PTR_ARRAY, flags);
+  properties[PROP_IMAGES] = g_param_spec_object ("images", NULL, NULL, G_TYPE_LIST_MODEL, flags);
 
   /**
    * ZimJob:error:
    *
-   * Why the job has no images, once it has failed or was cancelled.
+   * Why the job has not all its images, once it has failed or was cancelled.
    */
   properties[PROP_ERROR] = g_param_spec_boxed ("error", NULL, NULL, G_TYPE_ERROR, flags);
 
@@ -282,6 +285,7 @@ zim_job_init (ZimJob *self)
 {
   g_mutex_init (&self->lock);
   self->cancellable = g_cancellable_new ();
+  self->images = g_list_store_new (ZIM_TYPE_IMAGE);
   self->remaining = -1;
 }
 
@@ -317,7 +321,7 @@ typedef struct {
   int          position;
   char        *warning;
   GdkPixbuf   *preview;
-  GPtrArray   *images;
+  ZimImage    *image;
   GError      *error;
 } Post;
 
@@ -327,7 +331,7 @@ post_free (Post *post)
   g_object_unref (post->job);
   g_free (post->warning);
   g_clear_object (&post->preview);
-  g_clear_pointer (&post->images, g_ptr_array_unref);
+  g_clear_object (&post->image);
   g_clear_error (&post->error);
   g_free (post);
 }
@@ -511,6 +515,25 @@ _zim_job_post_preview (ZimJob    *self,
   post_send (post, on_preview);
 }
 
+static gboolean
+on_image (gpointer data)
+{
+  Post *post = data;
+
+  g_list_store_append (post->job->images, post->image);
+  return G_SOURCE_REMOVE;
+}
+
+void
+_zim_job_post_image (ZimJob   *self,
+                     ZimImage *image)
+{
+  Post *post = post_new (self);
+
+  post->image = g_object_ref (image);
+  post_send (post, on_image);
+}
+
 static ZimJobState
 end_state (const GError *error)
 {
@@ -531,15 +554,15 @@ on_end (gpointer data)
   g_mutex_unlock (&self->lock);
 
   g_object_freeze_notify (G_OBJECT (self));
-  self->images = g_steal_pointer (&post->images);
   self->error = g_steal_pointer (&post->error);
-  g_object_notify_by_pspec (G_OBJECT (self), properties[self->images != NULL ? PROP_IMAGES : PROP_ERROR]);
   set_state (self, end_state (self->error));
   if (self->error == NULL)
     {
       set_stage (self, ZIM_STAGE_DONE);
       set_double (self, &self->fraction, 1, PROP_FRACTION);
     }
+  else
+    g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_ERROR]);
   set_int (self, &self->position, 0, PROP_POSITION);
   set_double (self, &self->remaining, 0, PROP_REMAINING);
   g_object_thaw_notify (G_OBJECT (self));
@@ -548,13 +571,11 @@ on_end (gpointer data)
 }
 
 void
-_zim_job_post_end (ZimJob    *self,
-                   GPtrArray *images,
-                   GError    *error)
+_zim_job_post_end (ZimJob *self,
+                   GError *error)
 {
   Post *post = post_new (self);
 
-  post->images = images;
   post->error = error;
   post_send (post, on_end);
 }
@@ -590,7 +611,7 @@ zim_job_cancel (ZimJob *self)
   pipeline = dup_pipeline (self);
   g_cancellable_cancel (self->cancellable);
   if (pipeline != NULL && _zim_pipeline_withdraw (pipeline, self))
-    _zim_job_post_end (self, NULL, g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, _("The job was cancelled")));
+    _zim_job_post_end (self, g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, _("The job was cancelled")));
 }
 
 /**
@@ -813,23 +834,23 @@ zim_job_get_preview (ZimJob *self)
  * zim_job_get_images:
  * @self: a job
  *
- * Gets the images, once the job is done.
+ * Gets the images, a list that grows by each one that is ready.
  *
- * Returns: (transfer none) (nullable) (element-type ZimImage): the images
+ * Returns: (transfer none): a list of [class@ZImage.Image]
  */
-GPtrArray *
+GListModel *
 zim_job_get_images (ZimJob *self)
 {
   g_return_val_if_fail (ZIM_IS_JOB (self), NULL);
 
-  return self->images;
+  return G_LIST_MODEL (self->images);
 }
 
 /**
  * zim_job_get_error:
  * @self: a job
  *
- * Gets why the job has no images, once it has failed or was cancelled.
+ * Gets why the job has not all its images, once it has failed or was cancelled.
  *
  * Returns: (transfer none) (nullable): the error
  */

@@ -51,7 +51,7 @@ void          zim_job_request_preview (ZimJob    *self,
                                        int        interval,
                                        int        size);
 ZIM_AVAILABLE_IN_ALL
-GPtrArray    *zim_job_get_images      (ZimJob    *self);
+GListModel   *zim_job_get_images      (ZimJob    *self);
 ZIM_AVAILABLE_IN_ALL
 const GError *zim_job_get_error       (ZimJob    *self);
 ZIM_AVAILABLE_IN_ALL

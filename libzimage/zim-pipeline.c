@@ -388,14 +388,13 @@ run_job (ZimPipeline *self,
 {
   g_autofree char *dump_file = NULL;
   ZimRunContext context;
-  GPtrArray *images = NULL;
   GError *error = NULL;
 
   g_mutex_lock (&self->run_lock);
   if (zim_params_validate (zim_job_get_params (job), &error) && get_context (self, &context, &dump_file, &error))
-    images = zim_run_job (&context, job, &error);
+    zim_run_job (&context, job, &error);
   g_mutex_unlock (&self->run_lock);
-  _zim_job_post_end (job, images, error);
+  _zim_job_post_end (job, error);
 }
 
 /* The next job, and news of their positions for those behind it; NULL ends the worker. */
@@ -499,6 +498,27 @@ zim_pipeline_submit (ZimPipeline *self,
   return job;
 }
 
+/* Memory */
+
+/* Bytes, or 0 with an error. */
+static guint64
+plan_memory (ZimPipeline  *self,
+             ZimParams    *resolved,
+             GError      **error)
+{
+  g_autofree char *dump_file = NULL;
+  ZimRunContext context;
+  guint64 memory = 0;
+
+  if (!zim_params_validate (resolved, error))
+    return 0;
+  g_mutex_lock (&self->run_lock);
+  if (get_context (self, &context, &dump_file, error) && !zim_run_plan (&context, resolved, &memory, error))
+    memory = 0;
+  g_mutex_unlock (&self->run_lock);
+  return memory;
+}
+
 /**
  * zim_pipeline_plan_memory:
  * @self: a pipeline
@@ -517,22 +537,85 @@ zim_pipeline_plan_memory (ZimPipeline  *self,
                           GError      **error)
 {
   g_autoptr(ZimParams) resolved = NULL;
-  g_autofree char *dump_file = NULL;
-  ZimRunContext context;
-  guint64 memory = 0;
 
   g_return_val_if_fail (ZIM_IS_PIPELINE (self), 0);
   g_return_val_if_fail (ZIM_IS_PARAMS (params), 0);
   g_return_val_if_fail (error == NULL || *error == NULL, 0);
 
   resolved = resolve_params (self, params);
-  if (!zim_params_validate (resolved, error))
-    return 0;
-  g_mutex_lock (&self->run_lock);
-  if (get_context (self, &context, &dump_file, error) && !zim_run_plan (&context, resolved, &memory, error))
-    memory = 0;
-  g_mutex_unlock (&self->run_lock);
-  return memory;
+  return plan_memory (self, resolved, error);
+}
+
+static void
+plan_in_thread (GTask        *task,
+                gpointer      source,
+                gpointer      resolved,
+                GCancellable *cancellable)
+{
+  GValue value = G_VALUE_INIT;
+  GError *error = NULL;
+
+  g_value_init (&value, G_TYPE_UINT64);
+  g_value_set_uint64 (&value, plan_memory (source, resolved, &error));
+  if (error != NULL)
+    g_task_return_error (task, error);
+  else
+    g_task_return_value (task, &value);
+}
+
+/**
+ * zim_pipeline_plan_memory_async:
+ * @self: a pipeline
+ * @params: what would be generated; they are copied
+ * @cancellable: (nullable): a cancellable
+ * @callback: (scope async): called when the plan is made
+ * @user_data: data for @callback
+ *
+ * Computes without blocking how much memory a run takes: [method@ZImage.Pipeline.plan_memory]. A job that runs delays
+ * it; cancelling ends that wait at once.
+ */
+void
+zim_pipeline_plan_memory_async (ZimPipeline         *self,
+                                ZimParams           *params,
+                                GCancellable        *cancellable,
+                                GAsyncReadyCallback  callback,
+                                gpointer             user_data)
+{
+  g_autoptr(GTask) task = NULL;
+
+  g_return_if_fail (ZIM_IS_PIPELINE (self));
+  g_return_if_fail (ZIM_IS_PARAMS (params));
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  task = g_task_new (self, cancellable, callback, user_data);
+  g_task_set_source_tag (task, zim_pipeline_plan_memory_async);
+  g_task_set_task_data (task, resolve_params (self, params), g_object_unref);
+  g_task_set_return_on_cancel (task, TRUE);
+  g_task_run_in_thread (task, plan_in_thread);
+}
+
+/**
+ * zim_pipeline_plan_memory_finish:
+ * @self: a pipeline
+ * @result: the result that the callback was given
+ * @error: return location for an error
+ *
+ * Finishes [method@ZImage.Pipeline.plan_memory_async].
+ *
+ * Returns: bytes, or 0 with an error
+ */
+guint64
+zim_pipeline_plan_memory_finish (ZimPipeline   *self,
+                                 GAsyncResult  *result,
+                                 GError       **error)
+{
+  GValue value = G_VALUE_INIT;
+
+  g_return_val_if_fail (ZIM_IS_PIPELINE (self), 0);
+  g_return_val_if_fail (g_task_is_valid (result, self), 0);
+  g_return_val_if_fail (error == NULL || *error == NULL, 0);
+
+  return g_task_propagate_value (G_TASK (result), &value, error) ? g_value_get_uint64 (&value) : 0;
 }
 
 /* Asynchronous and blocking calls */
@@ -566,6 +649,17 @@ unref_closure_data (gpointer  data,
   g_object_unref (data);
 }
 
+static GPtrArray *
+list_to_array (GListModel *list)
+{
+  guint n = g_list_model_get_n_items (list);
+  GPtrArray *array = g_ptr_array_new_full (n, g_object_unref);
+
+  for (guint i = 0; i < n; i++)
+    g_ptr_array_add (array, g_list_model_get_item (list, i));
+  return array;
+}
+
 static void
 job_done_cb (ZimJob *job,
              GTask  *task)
@@ -575,7 +669,7 @@ job_done_cb (ZimJob *job,
   if (error != NULL)
     g_task_return_error (task, g_error_copy (error));
   else
-    g_task_return_pointer (task, g_ptr_array_ref (zim_job_get_images (job)), (GDestroyNotify) g_ptr_array_unref);
+    g_task_return_pointer (task, list_to_array (zim_job_get_images (job)), (GDestroyNotify) g_ptr_array_unref);
   /* The handler keeps the task, which keeps the job. */
   g_signal_handlers_disconnect_by_func (job, job_done_cb, task);
 }

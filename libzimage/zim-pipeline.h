@@ -42,6 +42,18 @@ ZIM_AVAILABLE_IN_ALL
 guint64       zim_pipeline_plan_memory     (ZimPipeline          *self,
                                             ZimParams            *params,
                                             GError              **error);
+ZIM_AVAILABLE_IN_ALL
+void          zim_pipeline_plan_memory_async
+                                           (ZimPipeline          *self,
+                                            ZimParams            *params,
+                                            GCancellable         *cancellable,
+                                            GAsyncReadyCallback   callback,
+                                            gpointer              user_data);
+ZIM_AVAILABLE_IN_ALL
+guint64       zim_pipeline_plan_memory_finish
+                                           (ZimPipeline          *self,
+                                            GAsyncResult         *result,
+                                            GError              **error);
 
 ZIM_AVAILABLE_IN_ALL
 ZimJob       *zim_pipeline_submit          (ZimPipeline          *self,

@@ -25,8 +25,8 @@ typedef struct {
   ZimPreview      *preview;    /* n_channels is 0 until it is fitted */
 } ZimRunContext;
 
-/* The job's images (of ZimImage), or NULL. */
-GPtrArray *zim_run_job    (ZimRunContext  *context,
+/* Makes the job's images and posts them to it. */
+gboolean   zim_run_job    (ZimRunContext  *context,
                            ZimJob         *job,
                            GError        **error);
 

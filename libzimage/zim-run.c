@@ -418,24 +418,23 @@ decode (Run      *run,
   return zim_image_new (pixbuf, params, zim_model_get_name (context->model));
 }
 
-static GPtrArray *
+/* Tells each image as it is ready: what is done is not lost if the rest is cancelled. */
+static gboolean
 run_images (Run     *run,
             GError **error)
 {
-  g_autoptr(GPtrArray) images = g_ptr_array_new_with_free_func (g_object_unref);
-
   for (guint i = 0; i < run->n_images; i++)
     {
-      ZimImage *image;
+      g_autoptr(ZimImage) image = NULL;
 
       if (!denoise (run, i, error))
-        return NULL;
+        return FALSE;
       image = decode (run, i, error);
       if (image == NULL)
-        return NULL;
-      g_ptr_array_add (images, image);
+        return FALSE;
+      _zim_job_post_image (run->job, image);
     }
-  return g_steal_pointer (&images);
+  return TRUE;
 }
 
 static void
@@ -453,13 +452,12 @@ run_clear (Run *run)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Run, run_clear)
 
-GPtrArray *
+gboolean
 zim_run_job (ZimRunContext  *context,
              ZimJob         *job,
              GError        **error)
 {
   g_auto(Run) run = { context, job, zim_job_get_params (job), _zim_job_get_cancellable (job) };
-  g_autoptr(GPtrArray) images = NULL;
 
   run.start = g_get_monotonic_time ();
   if (context->dump_file != NULL)
@@ -468,14 +466,10 @@ zim_run_job (ZimRunContext  *context,
   if (_zim_model_get_tokenizer (context->model) == NULL)
     {
       g_set_error (error, ZIM_ERROR, ZIM_ERROR_NOT_FOUND, _("The model has no tokenizer"));
-      return NULL;
+      return FALSE;
     }
-  if (!set_up (&run, error))
-    return NULL;
-  images = run_images (&run, error);
-  if (images == NULL || (run.dump != NULL && !zim_dump_write (run.dump, context->dump_file, error)))
-    return NULL;
-  return g_steal_pointer (&images);
+  return set_up (&run, error) && run_images (&run, error) &&
+         (run.dump == NULL || zim_dump_write (run.dump, context->dump_file, error));
 }
 
 /* Plan */

@@ -10,7 +10,6 @@
 #endif
 
 #include <glib.h>
-#include "zim-version.h"
 
 #ifndef _ZIM_EXTERN
 # define _ZIM_EXTERN extern

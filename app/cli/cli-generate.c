@@ -158,15 +158,16 @@ save_images (ZimPipeline     *pipeline,
              double           seconds,
              const CliOutput *output)
 {
-  GPtrArray *images = zim_job_get_images (job);
+  GListModel *images = zim_job_get_images (job);
+  guint n = g_list_model_get_n_items (images);
   GVariantBuilder saved = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("aa{sv}"));
   int code = CLI_EXIT_OK;
 
-  for (guint i = 0; i < images->len; i++)
+  for (guint i = 0; i < n; i++)
     {
-      ZimImage *image = g_ptr_array_index (images, i);
+      g_autoptr(ZimImage) image = g_list_model_get_item (images, i);
       g_autoptr(GError) error = NULL;
-      g_autofree char *path = cli_output_save (output, image, i, images->len, &error);
+      g_autofree char *path = cli_output_save (output, image, i, n, &error);
 
       if (path == NULL)
         {

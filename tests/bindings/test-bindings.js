@@ -11,6 +11,9 @@ import ZImage from 'gi://ZImage?version=1.0';
 
 Gio._promisify(ZImage.Model, 'open_async', 'open_finish');
 Gio._promisify(ZImage.Pipeline.prototype, 'generate_async', 'generate_finish');
+Gio._promisify(ZImage.Image, 'load_async', 'load_finish');
+Gio._promisify(ZImage.Image.prototype, 'save_async', 'save_finish');
+Gio._promisify(ZImage.Image.prototype, 'encode_async', 'encode_finish');
 
 const MODEL = './Z-Image-Turbo';
 
@@ -106,7 +109,8 @@ const tests = {
         job.connect('notify::preview', () => previews.push(job.preview instanceof GdkPixbuf.Pixbuf));
         await new Promise(resolve => job.connect('done', resolve));
         assertEqual([job.state, job.fraction, previews], [ZImage.JobState.DONE, 1, [true, true, true]]);
-        assertEqual([job.get_error(), job.get_images().length], [null, 1]);
+        assertEqual([job.get_error(), job.images.get_n_items()], [null, 1]);
+        assertEqual(job.images.get_item(0).seed, job.seed);
     },
 
     async jobErrors() {
@@ -121,6 +125,16 @@ const tests = {
         await new Promise(resolve => job.connect('done', resolve));
         assertEqual(job.state, ZImage.JobState.CANCELLED);
         assertEqual(job.get_error().matches(Gio.IOErrorEnum, Gio.IOErrorEnum.CANCELLED), true);
+    },
+
+    async saveAndLoadAsync() {
+        const [image] = await newPipeline().generate_async(new ZImage.Params({ prompt: 'a cat', seed: 9 }), null);
+        assertEqual(await image.save_async('dog.jpg', null), true);
+        const loaded = await ZImage.Image.load_async('dog.jpg', null);
+        assertEqual(loaded.parameters_text, image.parameters_text);
+        const bytes = await image.encode_async('png', 0, null);
+        assertEqual(bytes.equal(image.encode('png', 0)), true);
+        await assertRejects(() => ZImage.Image.load_async('nothing.png', null), GLib.FileError, GLib.FileError.NOENT);
     },
 
     saveAndLoad() {

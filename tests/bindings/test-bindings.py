@@ -36,6 +36,16 @@ def wait(job):
     return job
 
 
+class Version(unittest.TestCase):
+    def test_version(self):
+        version = (ZImage.get_major_version(), ZImage.get_minor_version(), ZImage.get_micro_version())
+        self.assertEqual(version, (ZImage.MAJOR_VERSION, ZImage.MINOR_VERSION, ZImage.MICRO_VERSION))
+        self.assertTrue(ZImage.check_version(*version))
+        self.assertTrue(ZImage.check_version(0, 0, 999))
+        self.assertFalse(ZImage.check_version(version[0], version[1], version[2] + 1))
+        self.assertFalse(ZImage.check_version(version[0] + 1, 0, 0))
+
+
 class Params(unittest.TestCase):
     def test_construct(self):
         params = ZImage.Params(prompt="a cat", width=64, height=32, steps=3, seed=7, n_images=2)
@@ -170,8 +180,7 @@ class Pipeline(unittest.TestCase):
         self.assertEqual(fractions, sorted(fractions))
         self.assertEqual(fractions[-1], 1)
         self.assertIsNone(job.get_error())
-        self.assertEqual(job.get_images()[0].props.seed, job.props.seed)
-        self.assertEqual(job.props.images, job.get_images())
+        self.assertEqual([image.props.seed for image in job.props.images], [job.props.seed])
 
     def test_job_cancel(self):
         job = self.pipeline.submit(ZImage.Params(prompt="a cat", steps=1000))
@@ -194,7 +203,41 @@ class Pipeline(unittest.TestCase):
         self.assertIn("height", job.get_error().message)
 
     def test_memory(self):
-        self.assertGreater(self.pipeline.plan_memory(self.params), 0)
+        planned = []
+
+        def planned_cb(pipeline, result):
+            planned.append(pipeline.plan_memory_finish(result))
+
+        run_loop(lambda quit: self.pipeline.plan_memory_async(self.params, None, lambda *args: (planned_cb(*args), quit())))
+        self.assertGreater(planned[0], 0)
+        self.assertEqual(planned, [self.pipeline.plan_memory(self.params)])
+
+
+class Benchmark(unittest.TestCase):
+    def run_async(self, cancellable):
+        """The result of a benchmark that is run without blocking, or the error."""
+        benchmark = ZImage.Benchmark.new(ZImage.Model.open(MODEL), None)
+        benchmark.set_size(64, 64)
+        results = []
+
+        def finished_cb(benchmark, result):
+            try:
+                results.append(benchmark.run_finish(result))
+            except GLib.Error as error:
+                results.append(error)
+
+        run_loop(lambda quit: benchmark.run_async(cancellable, lambda *args: (finished_cb(*args), quit())))
+        return results[0]
+
+    def test_run_async(self):
+        result = self.run_async(None)
+        self.assertEqual((result["model"], result["width"]), ("tiny", 64))
+        self.assertGreater(result["stages"]["step"]["gflops"], 0)
+
+    def test_cancel(self):
+        cancellable = Gio.Cancellable()
+        cancellable.cancel()
+        self.assertTrue(self.run_async(cancellable).matches(Gio.io_error_quark(), Gio.IOErrorEnum.CANCELLED))
 
 
 class Image(unittest.TestCase):

@@ -369,7 +369,7 @@ run_permute (Reference *self,
 
   for (gint64 i = 0; i < n; i++)
     {
-      gint64 index[ZIM_MAX_DIMS], rest = i, place = 0;
+      gint64 index[ZIM_MAX_DIMS] = { 0 }, rest = i, place = 0;
 
       for (int j = (int) permute->n_dims - 1; j >= 0; j--)
         {

@@ -856,6 +856,103 @@ test_exif_webp_forms (void)
   g_assert_true (memcmp (data + 12, "VP8X\x0a\0\0\0\x28\0\0\0", 12) == 0);
 }
 
+/* --- Asynchronous calls ---------------------------------------------------------------------------- */
+
+static void
+keep_result_cb (GObject      *source,
+                GAsyncResult *result,
+                gpointer      user_data)
+{
+  GAsyncResult **kept = user_data;
+
+  *kept = g_object_ref (result);
+}
+
+static GAsyncResult *
+wait_for (GAsyncResult **result)
+{
+  while (*result == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  return *result;
+}
+
+/* The same bytes as of the blocking calls, through a file and back. */
+static void
+test_async (Fixture       *fixture,
+            gconstpointer  data)
+{
+  g_autoptr(ZimImage) image = make_image ("a cat, sitting", "fog");
+  g_autoptr(ZimImage) loaded = NULL;
+  g_autoptr(GAsyncResult) encoded = NULL;
+  g_autoptr(GAsyncResult) saved = NULL;
+  g_autoptr(GAsyncResult) saved_as = NULL;
+  g_autoptr(GAsyncResult) opened = NULL;
+  g_autofree char *png = g_build_filename (fixture->folder, "a.png", NULL);
+  g_autofree char *jpeg = g_build_filename (fixture->folder, "b", NULL);
+  g_autofree char *content = NULL;
+  g_autoptr(GBytes) expected = NULL;
+  g_autoptr(GBytes) bytes = NULL;
+  GError *error = NULL;
+  gsize size;
+
+  expected = zim_image_encode (image, "png", 0, &error);
+  g_assert_no_error (error);
+  zim_image_encode_async (image, "png", 0, NULL, keep_result_cb, &encoded);
+  bytes = zim_image_encode_finish (image, wait_for (&encoded), &error);
+  g_assert_no_error (error);
+  g_assert_true (g_bytes_equal (bytes, expected));
+
+  zim_image_save_async (image, png, NULL, keep_result_cb, &saved);
+  zim_image_save_as_async (image, jpeg, "jpeg", 80, NULL, keep_result_cb, &saved_as);
+  g_assert_true (zim_image_save_finish (image, wait_for (&saved), &error));
+  g_assert_no_error (error);
+  g_assert_true (zim_image_save_as_finish (image, wait_for (&saved_as), &error));
+  g_assert_no_error (error);
+  g_assert_true (g_file_get_contents (png, &content, &size, NULL));
+  g_assert_cmpmem (content, size, g_bytes_get_data (expected, NULL), g_bytes_get_size (expected));
+
+  zim_image_load_async (jpeg, NULL, keep_result_cb, &opened);
+  loaded = zim_image_load_finish (wait_for (&opened), &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (zim_image_get_parameters_text (loaded), ==, zim_image_get_parameters_text (image));
+}
+
+/* Errors arrive, and what is cancelled before it begins writes nothing. */
+static void
+test_async_errors (Fixture       *fixture,
+                   gconstpointer  data)
+{
+  g_autoptr(ZimImage) image = make_image ("a cat, sitting", "fog");
+  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr(GAsyncResult) encoded = NULL;
+  g_autoptr(GAsyncResult) saved = NULL;
+  g_autoptr(GAsyncResult) cancelled = NULL;
+  g_autoptr(GAsyncResult) opened = NULL;
+  g_autofree char *path = g_build_filename (fixture->folder, "a.png", NULL);
+  g_autofree char *nowhere = g_build_filename (fixture->folder, "no", "a.png", NULL);
+  GError *error = NULL;
+
+  zim_image_encode_async (image, "bmp", 0, NULL, keep_result_cb, &encoded);
+  g_assert_null (zim_image_encode_finish (image, wait_for (&encoded), &error));
+  g_assert_error (error, ZIM_ERROR, ZIM_ERROR_UNSUPPORTED);
+  g_clear_error (&error);
+  zim_image_save_async (image, nowhere, NULL, keep_result_cb, &saved);
+  g_assert_false (zim_image_save_finish (image, wait_for (&saved), &error));
+  g_assert_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT);
+  g_clear_error (&error);
+  zim_image_load_async (nowhere, NULL, keep_result_cb, &opened);
+  g_assert_null (zim_image_load_finish (wait_for (&opened), &error));
+  g_assert_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT);
+  g_clear_error (&error);
+
+  g_cancellable_cancel (cancellable);
+  zim_image_save_async (image, path, cancellable, keep_result_cb, &cancelled);
+  g_assert_false (zim_image_save_finish (image, wait_for (&cancelled), &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_clear_error (&error);
+  g_assert_cmpuint (count_files (fixture->folder), ==, 0);
+}
+
 #define ADD(path, data, func) g_test_add (path, Fixture, data, set_up, func, tear_down)
 
 int
@@ -891,6 +988,8 @@ main (int    argc,
   g_test_add_func ("/image/save/devices", test_devices);
   ADD ("/image/load/errors", NULL, test_load_errors);
   ADD ("/image/load/png-encodings", NULL, test_png_encodings);
+  ADD ("/image/async/results", NULL, test_async);
+  ADD ("/image/async/errors", NULL, test_async_errors);
   g_test_add_func ("/image/exif/foreign", test_exif_foreign);
   ADD ("/image/exif/damage/jpeg", "jpeg", test_exif_damage);
   ADD ("/image/exif/damage/webp", "webp", test_exif_damage);

@@ -85,6 +85,15 @@ pixels_of (GPtrArray *images,
   return gdk_pixbuf_read_pixel_bytes (pixbuf);
 }
 
+static GBytes *
+job_pixels (ZimJob *job,
+            guint   i)
+{
+  g_autoptr(ZimImage) image = g_list_model_get_item (zim_job_get_images (job), i);
+
+  return gdk_pixbuf_read_pixel_bytes (zim_image_get_pixbuf (image));
+}
+
 static void
 assert_same_pixels (GPtrArray *a,
                     GPtrArray *b)
@@ -197,6 +206,44 @@ test_several_images (Fixture       *fixture,
   g_assert_true (g_bytes_equal (x, y));
 }
 
+static void
+cancel_at_second_cb (GListModel *images,
+                     guint       position,
+                     guint       removed,
+                     guint       added,
+                     ZimJob     *job)
+{
+  if (g_list_model_get_n_items (images) == 2)
+    zim_job_cancel (job);
+}
+
+/* Images come one by one, and those that are ready are kept when the rest is cancelled. */
+static void
+test_images_kept (Fixture       *fixture,
+                  gconstpointer  data)
+{
+  g_autoptr(ZimParams) params = new_params (1);
+  g_autoptr(GPtrArray) expected = generate (fixture, 1);
+  g_autoptr(ZimJob) job = NULL;
+  g_autoptr(ZimImage) second = NULL;
+  g_autoptr(GBytes) x = NULL;
+  g_autoptr(GBytes) y = NULL;
+
+  zim_params_set_n_images (params, 100);
+  job = zim_pipeline_submit (fixture->pipeline, params);
+  g_signal_connect (zim_job_get_images (job), "items-changed", G_CALLBACK (cancel_at_second_cb), job);
+  wait_for (job);
+  g_assert_cmpint (zim_job_get_state (job), ==, ZIM_JOB_STATE_CANCELLED);
+  g_assert_error (zim_job_get_error (job), G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_cmpuint (g_list_model_get_n_items (zim_job_get_images (job)), >=, 2);
+  g_assert_cmpuint (g_list_model_get_n_items (zim_job_get_images (job)), <, 100);
+  second = g_list_model_get_item (zim_job_get_images (job), 1);
+  g_assert_cmpint (zim_image_get_seed (second), ==, 8);
+  x = job_pixels (job, 0);
+  y = pixels_of (expected, 0);
+  g_assert_true (g_bytes_equal (x, y));
+}
+
 /* A drawn seed is told, and gives the same picture again. */
 static void
 test_random_seed (Fixture       *fixture,
@@ -205,6 +252,8 @@ test_random_seed (Fixture       *fixture,
   g_autoptr(ZimParams) params = new_params (1);
   g_autoptr(ZimJob) job = NULL;
   g_autoptr(GPtrArray) again = NULL;
+  g_autoptr(GBytes) x = NULL;
+  g_autoptr(GBytes) y = NULL;
   GError *error = NULL;
 
   zim_params_set_seed (params, ZIM_SEED_RANDOM);
@@ -214,7 +263,9 @@ test_random_seed (Fixture       *fixture,
   zim_params_set_seed (params, zim_job_get_seed (job));
   again = zim_pipeline_generate (fixture->pipeline, params, NULL, &error);
   g_assert_no_error (error);
-  assert_same_pixels (zim_job_get_images (job), again);
+  x = job_pixels (job, 0);
+  y = pixels_of (again, 0);
+  g_assert_true (g_bytes_equal (x, y));
 }
 
 /* Asynchronous */
@@ -354,7 +405,7 @@ assert_cancelled (ZimJob *job)
   wait_for (job);
   g_assert_cmpint (zim_job_get_state (job), ==, ZIM_JOB_STATE_CANCELLED);
   g_assert_error (zim_job_get_error (job), G_IO_ERROR, G_IO_ERROR_CANCELLED);
-  g_assert_null (zim_job_get_images (job));
+  g_assert_cmpuint (g_list_model_get_n_items (zim_job_get_images (job)), ==, 0);
 }
 
 /* Cancelled when a stage is told; larger pictures keep the worker busy with it meanwhile. */
@@ -467,6 +518,14 @@ mean_difference (GdkPixbuf *a,
   return sum / (3 * width * height);
 }
 
+static GdkPixbuf *
+scaled_image (ZimJob *job)
+{
+  g_autoptr(ZimImage) image = g_list_model_get_item (zim_job_get_images (job), 0);
+
+  return gdk_pixbuf_scale_simple (zim_image_get_pixbuf (image), 16, 16, GDK_INTERP_BILINEAR);
+}
+
 /* The last preview is of the clean picture: nearer to the result than to the picture of another seed. */
 static void
 test_preview (Fixture       *fixture,
@@ -488,10 +547,8 @@ test_preview (Fixture       *fixture,
   zim_params_set_seed (params, 8);
   other = zim_pipeline_submit (fixture->pipeline, params);
   wait_for (other);
-  result = gdk_pixbuf_scale_simple (zim_image_get_pixbuf (g_ptr_array_index (zim_job_get_images (job), 0)), 16, 16,
-                                    GDK_INTERP_BILINEAR);
-  different = gdk_pixbuf_scale_simple (zim_image_get_pixbuf (g_ptr_array_index (zim_job_get_images (other), 0)), 16, 16,
-                                       GDK_INTERP_BILINEAR);
+  result = scaled_image (job);
+  different = scaled_image (other);
   g_test_message ("preview and result differ by %.1f, preview and another by %.1f",
                   mean_difference (zim_job_get_preview (job), result),
                   mean_difference (zim_job_get_preview (job), different));
@@ -623,6 +680,48 @@ test_planned_memory (Fixture       *fixture,
   g_assert_cmpuint (after - before, <=, planned + 48 * 1000 * 1000);
 }
 
+/* The same plan, also while a job runs; cancelling does not wait for that. */
+static void
+test_planned_memory_async (Fixture       *fixture,
+                           gconstpointer  data)
+{
+  g_autoptr(ZimParams) params = new_params (1);
+  g_autoptr(ZimParams) wrong = new_params (1);
+  g_autoptr(ZimJob) job = NULL;
+  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr(GAsyncResult) result = NULL;
+  g_autoptr(GAsyncResult) failed = NULL;
+  g_autoptr(GAsyncResult) cancelled = NULL;
+  g_autoptr(GError) error = NULL;
+  guint64 expected = zim_pipeline_plan_memory (fixture->pipeline, params, NULL);
+
+  zim_params_set_width (wrong, 65);
+  zim_params_set_steps (params, 1000);
+  job = zim_pipeline_submit (fixture->pipeline, params);
+  while (zim_job_get_state (job) != ZIM_JOB_STATE_RUNNING)
+    g_main_context_iteration (NULL, TRUE);
+  zim_pipeline_plan_memory_async (fixture->pipeline, params, cancellable, keep_result_cb, &cancelled);
+  g_cancellable_cancel (cancellable);
+  while (cancelled == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpuint (zim_pipeline_plan_memory_finish (fixture->pipeline, cancelled, &error), ==, 0);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_clear_error (&error);
+  g_assert_cmpint (zim_job_get_state (job), ==, ZIM_JOB_STATE_RUNNING);
+
+  zim_params_set_steps (params, 1);
+  zim_pipeline_plan_memory_async (fixture->pipeline, params, NULL, keep_result_cb, &result);
+  zim_pipeline_plan_memory_async (fixture->pipeline, wrong, NULL, keep_result_cb, &failed);
+  zim_job_cancel (job);
+  while (result == NULL || failed == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpuint (zim_pipeline_plan_memory_finish (fixture->pipeline, result, &error), ==, expected);
+  g_assert_no_error (error);
+  g_assert_cmpuint (zim_pipeline_plan_memory_finish (fixture->pipeline, failed, &error), ==, 0);
+  g_assert_error (error, ZIM_ERROR, ZIM_ERROR_INVALID_PARAMS);
+  wait_for (job);
+}
+
 #define ADD(name, func) g_test_add ("/pipeline/" name, Fixture, NULL, set_up, func, tear_down)
 
 int
@@ -632,6 +731,7 @@ main (int   argc,
   g_test_init (&argc, &argv, NULL);
   ADD ("generate", test_generate);
   ADD ("several-images", test_several_images);
+  ADD ("images-kept", test_images_kept);
   ADD ("random-seed", test_random_seed);
   ADD ("async", test_async);
   ADD ("queue", test_queue);
@@ -645,5 +745,6 @@ main (int   argc,
   ADD ("long-prompt", test_long_prompt);
   ADD ("damaged-weights", test_damaged_weights);
   ADD ("planned-memory", test_planned_memory);
+  ADD ("planned-memory/async", test_planned_memory_async);
   return g_test_run ();
 }

@@ -191,7 +191,7 @@ permute_rows (ZimCpuCall *call,
 {
   const ZimPermuteParams *permute = &call->op->permute;
   const float *x = zim_cpu_data (call, call->op->sources[0]);
-  gint64 strides[ZIM_MAX_DIMS], dims[ZIM_MAX_DIMS], index[ZIM_MAX_DIMS];
+  gint64 strides[ZIM_MAX_DIMS] = { 0 }, dims[ZIM_MAX_DIMS] = { 0 }, index[ZIM_MAX_DIMS] = { 0 };
   gint64 position = start * call->op->out->cols, offset = 0;
   int last = (int) permute->n_dims - 1;
 

@@ -31,11 +31,11 @@ done_cb (ZimJob    *job,
          GMainLoop *loop)
 {
   g_autoptr(GError) error = NULL;
-  GPtrArray *images = zim_job_get_images (job);
+  g_autoptr(ZimImage) image = g_list_model_get_item (zim_job_get_images (job), 0);
 
-  if (images == NULL)
+  if (image == NULL)
     g_printerr ("%s\n", zim_job_get_error (job)->message);
-  else if (!zim_image_save (images->pdata[0], "sunset.png", &error))
+  else if (!zim_image_save (image, "sunset.png", &error))
     g_printerr ("%s\n", error->message);
   else
     g_print ("done with seed %" G_GINT64_FORMAT "\n", zim_job_get_seed (job));

@@ -29,7 +29,7 @@ async function main(seconds) {
 
     if (job.get_error() !== null)
         throw job.get_error();
-    job.get_images()[0].save('sunset.png');
+    job.images.get_item(0).save('sunset.png');
     print(`done with seed ${job.seed}`);
 }
 

@@ -24,7 +24,7 @@ def on_preview(job, pspec):
 
 def on_done(job):
     if job.get_error() is None:
-        job.get_images()[0].save("sunset.png")
+        job.props.images[0].save("sunset.png")
         print("done with seed", job.props.seed)
     else:
         print(job.get_error().message, file=sys.stderr)
