@@ -208,7 +208,10 @@ class Pipeline(unittest.TestCase):
         def planned_cb(pipeline, result):
             planned.append(pipeline.plan_memory_finish(result))
 
-        run_loop(lambda quit: self.pipeline.plan_memory_async(self.params, None, lambda *args: (planned_cb(*args), quit())))
+        def start(quit):
+            self.pipeline.plan_memory_async(self.params, None, lambda *args: (planned_cb(*args), quit()))
+
+        run_loop(start)
         self.assertGreater(planned[0], 0)
         self.assertEqual(planned, [self.pipeline.plan_memory(self.params)])
 
