@@ -136,7 +136,7 @@ class House(unittest.TestCase):
 
     def test_public_headers(self):
         faults = []
-        for name in sources(".h", folder="libzimage/"):
+        for name in sources(".h", ".in", folder="libzimage/"):
             if name.count("/") > 1 or name.endswith("-private.h"):
                 continue
             for line, kind, header in includes(name):
@@ -197,12 +197,12 @@ class House(unittest.TestCase):
     def declared(self):
         """The functions of the public headers, with the generated ones for enumerations."""
         functions = set()
-        for name in sources(".h", folder="libzimage/"):
+        for name in sources(".h", ".in", folder="libzimage/"):
             if name.count("/") > 1 or name.endswith("-private.h"):
                 continue
-            for match in re.finditer(r"^ZIM_AVAILABLE_IN_\w+\n(.*?);?$", read(name), re.MULTILINE):
+            for match in re.finditer(r"^ZIM_AVAILABLE_IN_\w+\n([^(]*\([^)]*)", read(name), re.MULTILINE):
                 declare = re.match(r"G_DECLARE_\w+ \(\w+, (\w+),", match[1])
-                functions.add(declare[1] + "_get_type" if declare else re.search(r"(\w+) *\(", match[1])[1])
+                functions.add(declare[1] + "_get_type" if declare else re.search(r"(\w+)\s*\(", match[1])[1])
             for match in re.finditer(r"^} Zim(\w+);$", read(name), re.MULTILINE):
                 snake = re.sub(r"(?<!^)(?=[A-Z])", "_", match[1]).lower()
                 functions.add(f"zim_{snake}_get_type")
