@@ -99,20 +99,22 @@ print_stages (GVariant *results)
   if (all == NULL)
     return;
 
-  cli_table_add (table, _("STAGE"), _("\tSECONDS"), _("\tGFLOP/S"), _("\t% OF PEAK"), NULL);
+  cli_table_add (table, _("STAGE"), _("\tSECONDS"), _("\tCPU SECONDS"), _("\tGFLOP/S"), _("\t% OF PEAK"), NULL);
   for (guint i = 0; i < G_N_ELEMENTS (stages); i++)
     {
       g_autoptr(GVariant) stage = g_variant_lookup_value (all, stages[i].name, G_VARIANT_TYPE_VARDICT);
       g_autofree char *seconds = NULL;
+      g_autofree char *cpu = NULL;
       g_autofree char *speed = NULL;
       g_autofree char *percent = NULL;
 
       if (stage == NULL)
         continue;
       seconds = number_cell (stage, "seconds", 3);
+      cpu = number_cell (stage, "cpu_seconds", 3);
       speed = number_cell (stage, "gflops", 0);
       percent = number_cell (stage, "peak_percent", 1);
-      cli_table_add (table, _(stages[i].title), seconds, speed, percent, NULL);
+      cli_table_add (table, _(stages[i].title), seconds, cpu, speed, percent, NULL);
     }
   cli_table_print (table);
 }

@@ -506,6 +506,7 @@ class Bench(Case):
         self.assertEqual(set(result['stages']), {'text', 'step', 'decode'})
         for stage in result['stages'].values():
             self.assertGreater(stage['seconds'], 0)
+            self.assertGreater(stage['cpu_seconds'], 0)
             self.assertGreater(stage['gflops'], 0)
             self.assertGreater(stage['peak_percent'], 0)
 
@@ -517,7 +518,7 @@ class Bench(Case):
     def test_table(self):
         out = self.zimage('bench', model, '--size', '64x64').out
         for words in [r'^threads +\d', r'^precision +\S', r'^peak +\d+ GFLOP/s', r'^memory +[\d.]+\s[KMGT]iB',
-                      r'^STAGE +SECONDS +GFLOP/S +% OF PEAK', r'^one step +[\d.]+ +\d+ +[\d.]+']:
+                      r'^STAGE +SECONDS +CPU SECONDS +GFLOP/S +% OF PEAK', r'^one step +[\d.]+ +[\d.]+ +\d+ +[\d.]+']:
             self.assertRegex(out, re.compile(words, re.MULTILINE))
 
     def test_environment_warning(self):

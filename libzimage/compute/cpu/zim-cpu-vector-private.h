@@ -47,10 +47,11 @@ store (float *p,
   *(vf *) p = v;
 }
 
+/* f − 0 is f for every f, −0 too, so that the compiler makes it a broadcast alone; 0 + f is not. */
 INLINE vf
 splat (float f)
 {
-  return (vf) {} + f;
+  return f - (vf) {};
 }
 
 /* a where the mask's lanes are set, else b */
