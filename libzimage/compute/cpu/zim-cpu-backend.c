@@ -13,6 +13,7 @@
 #include <glib/gi18n-lib.h>
 #include <sys/mman.h>
 
+#include "compute/cpu/zim-cpu-prefetch-private.h"
 #include "compute/cpu/zim-cpu-private.h"
 #include "compute/zim-arena-private.h"
 #include "zim-error.h"
@@ -39,6 +40,7 @@ struct _ZimCpuExecutable {
   ZimArenaPlan  *plan;
   float        **vectors; /* two an operation */
   void         **bases;   /* of the current run, by tensor id */
+  ZimCpuPrefetch prefetch;
 };
 
 G_DEFINE_FINAL_TYPE (ZimCpuExecutable, zim_cpu_executable, ZIM_TYPE_EXECUTABLE)
@@ -186,6 +188,7 @@ zim_cpu_executable_run (ZimExecutable     *executable,
   if (!zim_backend_reserve (ZIM_BACKEND (self->backend), self->plan->size, error))
     return FALSE;
   resolve_bases (self, bindings, n_bindings);
+  zim_cpu_prefetch_begin (&self->prefetch);
   for (guint i = 0; i < ops->len; i++)
     {
       const ZimOp *op = g_ptr_array_index (ops, i);
@@ -200,12 +203,14 @@ zim_cpu_executable_run (ZimExecutable     *executable,
         .cancellable = cancellable,
       };
 
+      zim_cpu_prefetch_advance (&self->prefetch, ops, i);
       if (!op_class (op->kind)->run (&call))
         {
           g_cancellable_set_error_if_cancelled (cancellable, error);
           return FALSE;
         }
     }
+  zim_cpu_prefetch_end (&self->prefetch);
   copy_parts (self, bindings, n_bindings);
   return !g_cancellable_set_error_if_cancelled (cancellable, error);
 }
