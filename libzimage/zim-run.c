@@ -90,9 +90,8 @@ check_finite (const float  *values,
 /* Text */
 
 static GArray *
-tokenize (Run         *run,
-          const char  *prompt,
-          GError     **error)
+tokenize (Run        *run,
+          const char *prompt)
 {
   ZimTokenizer *tokenizer = _zim_model_get_tokenizer (run->context->model);
   guint max_tokens = (guint) zim_params_get_max_tokens (run->params);
@@ -127,7 +126,7 @@ encode (Run         *run,
 
   if (cached != NULL && run->dump == NULL)
     return cached;
-  ids = tokenize (run, prompt, error);
+  ids = tokenize (run, prompt);
   if (run->dump != NULL)
     zim_dump_add_ids (run->dump, (const gint32 *) (gpointer) ids->data, ids->len);
   features = zim_text_encoder_run (encoder, context->backend, context->precision, (const gint32 *) (gpointer) ids->data,
@@ -163,12 +162,14 @@ make_denoiser (Run         *run,
   return g_steal_pointer (&denoiser);
 }
 
-/* Guidance is off at steps whose time is beyond the truncation. */
 static gboolean
 is_guided (Run   *run,
            guint  step)
 {
-  return run->guidance > 0 && 1 - run->sigmas[step] <= zim_params_get_cfg_truncation (run->params);
+  const ZimConfig *config = zim_checkpoint_get_config (_zim_model_get_checkpoint (run->context->model));
+
+  return run->guidance > 0 && zim_scheduler_is_guided (&config->scheduler, run->sigmas[step],
+                                                       zim_params_get_cfg_truncation (run->params));
 }
 
 static gboolean
@@ -234,9 +235,7 @@ set_up (Run     *run,
     return FALSE;
   if (run->guidance > 0)
     {
-      const char *negative = zim_params_get_negative_prompt (run->params);
-
-      run->negative = make_denoiser (run, negative != NULL ? negative : "", "negative.", error);
+      run->negative = make_denoiser (run, zim_params_get_negative_prompt (run->params), "negative.", error);
       if (run->negative == NULL)
         return FALSE;
     }

@@ -20,6 +20,12 @@ float *zim_scheduler_sigmas (const ZimSchedulerConfig *config,
 float  zim_scheduler_time   (const ZimSchedulerConfig *config,
                              float                     sigma);
 
+/* Guidance is off at steps whose time is beyond the truncation. */
+gboolean zim_scheduler_is_guided
+                            (const ZimSchedulerConfig *config,
+                             float                     sigma,
+                             double                    truncation);
+
 /* latents += (σ' − σ) · velocity, n values */
 void   zim_scheduler_step   (float                    *latents,
                              const float              *velocity,

@@ -20,19 +20,31 @@ dynamic_shift (const ZimSchedulerConfig *config,
   return n_image_tokens * slope + config->base_shift - slope * config->base_image_seq_len;
 }
 
-/* u in (0, 1] → σ. Static: σ = s·u / (1 + (s − 1)·u). */
-static double
+/* The numbers from 1 down to 1/n, i = 0 … n − 1, as PyTorch's linspace rounds them on a CPU with FMA: from both ends to
+ * the middle. */
+static float
+unshifted_sigma (guint n,
+                 guint i)
+{
+  float last = 1.0f / (float) n;
+  float step = n > 1 ? (last - 1) / (float) (n - 1) : 0;
+
+  return i < n / 2 || n == 1 ? fmaf (step, (float) i, 1) : fmaf (-step, (float) (n - 1 - i), last);
+}
+
+/* u in (0, 1] → σ. Static: σ = s·u / (1 + (s − 1)·u). In f32 as in the reference: whether a step is guided can depend
+ * on the last bit. */
+static float
 shift_sigma (const ZimSchedulerConfig *config,
              guint                     n_image_tokens,
-             double                    u)
+             float                     u)
 {
-  double mu;
+  float shift = (float) config->shift, mu;
 
   if (!config->use_dynamic_shifting)
-    return config->shift * u / (1 + (config->shift - 1) * u);
-  mu = dynamic_shift (config, n_image_tokens);
-  if (!config->time_shift_linear)
-    mu = exp (mu);
+    return shift * u / (1 + (float) (config->shift - 1) * u);
+  mu = (float) (config->time_shift_linear ? dynamic_shift (config, n_image_tokens)
+                                          : exp (dynamic_shift (config, n_image_tokens)));
   return mu / (mu + (1 / u - 1));
 }
 
@@ -44,7 +56,7 @@ zim_scheduler_sigmas (const ZimSchedulerConfig *config,
   float *sigmas = g_new (float, n_steps + 1);
 
   for (guint i = 0; i < n_steps; i++)
-    sigmas[i] = (float) shift_sigma (config, n_image_tokens, 1 - (double) i / n_steps);
+    sigmas[i] = shift_sigma (config, n_image_tokens, unshifted_sigma (n_steps, i));
   sigmas[n_steps] = 0;
   return sigmas;
 }
@@ -56,6 +68,14 @@ zim_scheduler_time (const ZimSchedulerConfig *config,
   float timestep = sigma * config->num_train_timesteps;
 
   return (config->num_train_timesteps - timestep) / config->num_train_timesteps;
+}
+
+gboolean
+zim_scheduler_is_guided (const ZimSchedulerConfig *config,
+                         float                     sigma,
+                         double                    truncation)
+{
+  return zim_scheduler_time (config, sigma) <= truncation;
 }
 
 void

@@ -179,8 +179,8 @@ compare_whole (const ZimWeight *expected,
     add_pair (sums, values[i], float_at (expected, i));
 }
 
-/* Samples at hashed places; the norm is one more observation. */
-static void
+/* Samples at hashed places. The number of values. */
+static gsize
 compare_samples (const ZimWeight *samples,
                  const ZimWeight *shape,
                  const float     *values,
@@ -199,6 +199,19 @@ compare_samples (const ZimWeight *samples,
   g_assert_cmpuint (n, >=, size);
   for (gint64 k = 0; k < samples->dims[0]; k++)
     add_pair (sums, values[test_hash (0, k + 1) % size], float_at (samples, k));
+  return size;
+}
+
+static double
+norm_difference (const ZimWeight *expected,
+                 const float     *values,
+                 gsize            n)
+{
+  double sum = 0;
+
+  for (gsize i = 0; i < n; i++)
+    sum += (double) values[i] * values[i];
+  return fabs (sqrt (sum) - float_at (expected, 0)) / MAX (float_at (expected, 0), 1e-30);
 }
 
 gboolean
@@ -217,9 +230,10 @@ test_case_compare (TestCase     *test,
   if (whole != NULL)
     compare_whole (whole, values, n, &sums);
   else
-    compare_samples (samples, find_part (test, name, "@shape"), values, n, &sums);
+    n = compare_samples (samples, find_part (test, name, "@shape"), values, n, &sums);
   distance->relative = sqrt (sums.difference) / MAX (sqrt (sums.expected), 1e-30);
   distance->cosine = sums.product / MAX (sqrt (sums.actual * sums.expected), 1e-30);
+  distance->norm = whole == NULL ? norm_difference (find_part (test, name, "@norm"), values, n) : 0;
   distance->largest = sums.largest;
   if (!isfinite (sums.difference))
     distance->relative = INFINITY;

@@ -40,6 +40,7 @@ float          *test_case_input      (TestCase     *test,
 typedef struct {
   double relative;
   double cosine;
+  double norm;    /* |‖a‖ − ‖b‖| / ‖b‖ over all values, also those that are not stored */
   double largest; /* |a − b| */
 } TestDistance;
 

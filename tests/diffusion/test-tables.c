@@ -37,7 +37,7 @@ check_schedule (const ZimSchedulerConfig *config,
 
   g_assert_cmpuint (json_array_get_length (expected), ==, n + 1);
   for (guint i = 0; i <= n; i++)
-    g_assert_cmpfloat_with_epsilon (sigmas[i], json_array_get_double_element (expected, i), 1e-6);
+    g_assert_cmpfloat_with_epsilon (sigmas[i], json_array_get_double_element (expected, i), 1.2e-7);
   for (guint i = 0; i < n; i++)
     {
       double t = 1 - json_array_get_double_element (timesteps, i) / 1000;
@@ -102,11 +102,37 @@ test_euler (void)
   g_assert_cmpfloat_with_epsilon (latents[1], 3, 1e-6);
 }
 
+/* How many steps diffusers guides, on a CPU with FMA, where the limit falls upon a step or nearly so. */
+static void
+test_truncation (void)
+{
+  static const struct {
+    double shift;
+    guint  n_steps;
+    double truncation;
+    guint  n_guided;
+  } rows[] = {
+    { 6, 20, 0.2, 12 }, { 6, 20, 0.28, 14 }, { 6, 40, 0.4, 32 }, { 6, 50, 0.55, 44 },
+    { 3, 8, 0, 1 }, { 3, 8, 0.25, 5 }, { 3, 10, 0.5, 8 }, { 1, 10, 0.3, 4 },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      const ZimSchedulerConfig config = { .num_train_timesteps = 1000, .shift = rows[i].shift };
+      g_autofree float *sigmas = zim_scheduler_sigmas (&config, rows[i].n_steps, 0);
+      guint n = 0;
+
+      for (guint step = 0; step < rows[i].n_steps; step++)
+        n += zim_scheduler_is_guided (&config, sigmas[step], rows[i].truncation) ? 1 : 0;
+      g_assert_cmpuint (n, ==, rows[i].n_guided);
+    }
+}
+
 static void
 test_guidance (void)
 {
   float pos[2] = { 3, 4 };
-  const float neg[2] = { 1, 1 };
+  const float neg[2] = { 1, 1 }, larger[2] = { 4, 6 };
 
   zim_scheduler_guide (pos, neg, 2, 2, 0);
   g_assert_cmpfloat (pos[0], ==, 7);
@@ -118,6 +144,19 @@ test_guidance (void)
   zim_scheduler_guide (pos, neg, 2, 2, 1);
   g_assert_cmpfloat_with_epsilon (pos[0] * pos[0] + pos[1] * pos[1], 25, 1e-5);
   g_assert_cmpfloat_with_epsilon (pos[0] / pos[1], 0.7, 1e-6);
+
+  /* The limit is a share of that norm. */
+  pos[0] = 3;
+  pos[1] = 4;
+  zim_scheduler_guide (pos, neg, 2, 2, 0.5);
+  g_assert_cmpfloat_with_epsilon (pos[0] * pos[0] + pos[1] * pos[1], 6.25, 1e-5);
+
+  /* What is shorter is left alone. */
+  pos[0] = 3;
+  pos[1] = 4;
+  zim_scheduler_guide (pos, larger, 2, 1, 1);
+  g_assert_cmpfloat (pos[0], ==, 2);
+  g_assert_cmpfloat (pos[1], ==, 2);
 }
 
 /* Noise. The fixtures hold the values of PyTorch's scalar code; what the C library's functions round differently is
@@ -226,6 +265,7 @@ main (int   argc,
   g_test_add_func ("/tables/dynamic-shift", test_dynamic_shift);
   g_test_add_func ("/tables/euler", test_euler);
   g_test_add_func ("/tables/guidance", test_guidance);
+  g_test_add_func ("/tables/truncation", test_truncation);
   g_test_add_func ("/tables/cpu-noise", test_cpu_noise);
   g_test_add_func ("/tables/cuda-noise", test_cuda_noise);
   g_test_add_func ("/tables/hashed-weights", test_hashed_weights);
