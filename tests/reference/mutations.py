@@ -89,6 +89,7 @@ HEAD = """# Mistakes that the fixtures notice
 Made by `mutations.py`. Each line is a mistake made in the reference; "noticed" counts the cases,
 of those that were run again, in which some stored tensor moved by more than its tolerance; the
 rest of the line is the clearest of them. A change is ‖a − b‖₂ / ‖b‖₂ over the stored values.
+[MUTATIONS-C.md](MUTATIONS-C.md) has the same mistakes made in the C code.
 
 | mistake | noticed | case | tensor | change | tolerance |
 | --- | --- | --- | --- | --- | --- |
