@@ -33,13 +33,17 @@ typedef struct {
   gsize *scratch; /* offset of each op's scratch */
 } ZimArenaPlan;
 
-/* Places the lifetimes so that those which overlap in time do not overlap in memory; returns the total size. */
+/* Places the lifetimes so that those which overlap in time do not overlap in memory; returns the total size. chunk: the
+ * memory is in pieces of that many bytes, a multiple of the alignment, and nothing lies in two of them unless it is
+ * larger than one; 0: it is in one piece. */
 gsize         zim_lifetimes_place   (ZimLifetime     *lifetimes,
-                                     guint            n);
+                                     guint            n,
+                                     gsize            chunk);
 
 ZimArenaPlan *zim_arena_plan_new    (ZimProgram      *program,
                                      ZimScratchFunc   scratch,
-                                     gpointer         user_data);
+                                     gpointer         user_data,
+                                     gsize            chunk);
 void          zim_arena_plan_free   (ZimArenaPlan    *plan);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ZimArenaPlan, zim_arena_plan_free)

@@ -27,10 +27,22 @@ compare_by_offset (gconstpointer a,
   return x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
+/* The lowest place from offset on that is not in two chunks. */
+static gsize
+skip_border (gsize offset,
+             gsize size,
+             gsize chunk)
+{
+  if (chunk == 0 || size == 0 || size > chunk || offset / chunk == (offset + size - 1) / chunk)
+    return offset;
+  return (offset / chunk + 1) * chunk;
+}
+
 /* The lowest gap among the placed lifetimes that overlap this one in time. */
 static gsize
 find_offset (const ZimLifetime *lifetime,
-             GPtrArray         *placed)
+             GPtrArray         *placed,
+             gsize              chunk)
 {
   gsize offset = 0;
 
@@ -42,7 +54,7 @@ find_offset (const ZimLifetime *lifetime,
         continue;
       if (other->offset >= offset + lifetime->size)
         break;
-      offset = MAX (offset, other->offset + other->size);
+      offset = skip_border (MAX (offset, other->offset + other->size), lifetime->size, chunk);
     }
   return offset;
 }
@@ -50,7 +62,8 @@ find_offset (const ZimLifetime *lifetime,
 /* Greedy by size: the largest first, each at the lowest place that is free for as long as it lives. */
 gsize
 zim_lifetimes_place (ZimLifetime *lifetimes,
-                     guint        n)
+                     guint        n,
+                     gsize        chunk)
 {
   g_autoptr(GPtrArray) queue = g_ptr_array_sized_new (n);
   g_autoptr(GPtrArray) placed = g_ptr_array_sized_new (n);
@@ -66,7 +79,7 @@ zim_lifetimes_place (ZimLifetime *lifetimes,
     {
       ZimLifetime *lifetime = g_ptr_array_index (queue, i);
 
-      lifetime->offset = find_offset (lifetime, placed);
+      lifetime->offset = find_offset (lifetime, placed, chunk);
       total = MAX (total, lifetime->offset + lifetime->size);
       g_ptr_array_add (placed, lifetime);
       g_ptr_array_sort (placed, compare_by_offset);
@@ -185,7 +198,8 @@ share_in_place (ZimProgram *program,
 ZimArenaPlan *
 zim_arena_plan_new (ZimProgram     *program,
                     ZimScratchFunc  scratch,
-                    gpointer        user_data)
+                    gpointer        user_data,
+                    gsize           chunk)
 {
   GPtrArray *ops = zim_program_get_ops (program);
   GPtrArray *tensors = zim_program_get_tensors (program);
@@ -205,7 +219,7 @@ zim_arena_plan_new (ZimProgram     *program,
     lifetimes[tensors->len + i] =
       (ZimLifetime) { .size = scratch (g_ptr_array_index (ops, i), user_data), .first = i, .last = i };
 
-  plan->size = zim_lifetimes_place (lifetimes, tensors->len + ops->len);
+  plan->size = zim_lifetimes_place (lifetimes, tensors->len + ops->len, chunk);
   plan->tensors = g_new (gsize, tensors->len);
   plan->scratch = g_new (gsize, ops->len);
   for (guint i = 0; i < tensors->len; i++)

@@ -43,7 +43,7 @@ check_lifetimes (ZimLifetime *lifetimes,
                  guint        n)
 {
   g_autofree ZimLifetime *given = g_memdup2 (lifetimes, n * sizeof *lifetimes);
-  gsize total = zim_lifetimes_place (lifetimes, n), end = 0;
+  gsize total = zim_lifetimes_place (lifetimes, n, 0), end = 0;
 
   for (guint i = 0; i < n; i++)
     {
@@ -86,10 +86,10 @@ test_tight_lifetimes (void)
   ZimLifetime together[] = { { 256, 0, 3 }, { 512, 0, 3 }, { 100, 0, 3 } };
   ZimLifetime nothing[] = { { 0, 0, 0 } };
 
-  g_assert_cmpuint (zim_lifetimes_place (one_by_one, 3), ==, 512);
-  g_assert_cmpuint (zim_lifetimes_place (together, 3), ==, 1024);
-  g_assert_cmpuint (zim_lifetimes_place (nothing, 1), ==, 0);
-  g_assert_cmpuint (zim_lifetimes_place (NULL, 0), ==, 0);
+  g_assert_cmpuint (zim_lifetimes_place (one_by_one, 3, 0), ==, 512);
+  g_assert_cmpuint (zim_lifetimes_place (together, 3, 0), ==, 1024);
+  g_assert_cmpuint (zim_lifetimes_place (nothing, 1, 0), ==, 0);
+  g_assert_cmpuint (zim_lifetimes_place (NULL, 0, 0), ==, 0);
 }
 
 /* Plans of programs, checked against lifetimes found here */
@@ -201,7 +201,7 @@ check_plan (ZimProgram *program,
             gboolean    with_scratch)
 {
   gpointer user_data = GINT_TO_POINTER (with_scratch);
-  g_autoptr(ZimArenaPlan) plan = zim_arena_plan_new (program, test_scratch, user_data);
+  g_autoptr(ZimArenaPlan) plan = zim_arena_plan_new (program, test_scratch, user_data, 0);
   g_autofree Use *uses = find_uses (program);
   GPtrArray *ops = zim_program_get_ops (program), *tensors = zim_program_get_tensors (program);
   gsize most = 0;
@@ -402,7 +402,7 @@ test_chain_shares (void)
                           2, 1);
   out = zim_program_tanh (setup->program, z);
   setup_output (setup, out);
-  plan = zim_arena_plan_new (setup->program, test_scratch, NULL);
+  plan = zim_arena_plan_new (setup->program, test_scratch, NULL, 0);
   g_assert_cmpuint (plan->size, ==, aligned_size (x));
   g_assert_cmpuint (place_of (plan, x), ==, place_of (plan, out));
   check_plan (setup->program, TRUE);
@@ -432,7 +432,7 @@ test_used_later (void)
       else
         setup_output (setup, zim_program_rows (setup->program, x, 2, 3));
       setup_output (setup, y);
-      plan = zim_arena_plan_new (setup->program, test_scratch, NULL);
+      plan = zim_arena_plan_new (setup->program, test_scratch, NULL, 0);
       op = g_ptr_array_index (zim_program_get_ops (setup->program), 1);
       g_assert_cmpuint (place_of (plan, x), !=, place_of (plan, op->out));
       check_plan (setup->program, TRUE);
@@ -709,6 +709,19 @@ test_reserve_too_much (void)
   g_assert_true (setup_run (setup, executable, NULL, NULL));
 }
 
+/* Nothing lies in two chunks unless it is larger than one. */
+static void
+test_chunks (void)
+{
+  ZimLifetime together[] = { { 768, 0, 1 }, { 512, 0, 1 }, { 512, 0, 1 }, { 256, 0, 1 } };
+  ZimLifetime large[] = { { 2560, 0, 1 }, { 256, 0, 1 } };
+
+  g_assert_cmpuint (zim_lifetimes_place (together, G_N_ELEMENTS (together), 1024), ==, 2048);
+  for (guint i = 0; i < G_N_ELEMENTS (together); i++)
+    g_assert_cmpuint (together[i].offset / 1024, ==, (together[i].offset + together[i].size - 1) / 1024);
+  g_assert_cmpuint (zim_lifetimes_place (large, G_N_ELEMENTS (large), 1024), ==, 2816);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -718,6 +731,7 @@ main (int    argc,
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/arena/lifetimes/random", test_random_lifetimes);
   g_test_add_func ("/arena/lifetimes/tight", test_tight_lifetimes);
+  g_test_add_func ("/arena/lifetimes/chunks", test_chunks);
   g_test_add_func ("/arena/tight/transformer", test_tight_transformer);
   g_test_add_func ("/arena/tight/decoder", test_tight_decoder);
   g_test_add_func ("/arena/in-place/chain", test_chain_shares);
