@@ -61,6 +61,7 @@ struct _ZimBackendClass {
   void           (*state_write)  (ZimBackend    *self,
                                   ZimState      *state,
                                   gconstpointer  data);
+  void           (*trim)         (ZimBackend    *self); /* (nullable) */
   double         (*measure_peak) (ZimBackend    *self,
                                   ZimPrecision   precision);
 };
@@ -87,6 +88,9 @@ ZimExecutable *zim_backend_compile       (ZimBackend         *self,
 gboolean       zim_backend_reserve       (ZimBackend         *self,
                                           gsize               size,
                                           GError            **error);
+/* Frees the copies of weights that no executable uses. A backend may keep copies by the address of a weight's data:
+ * when weights are unmapped, or change, their executables go first and then this is called. */
+void           zim_backend_trim          (ZimBackend         *self);
 /* Multiply-add rate of the widest dot instruction of that precision on all threads, FLOP/s. */
 double         zim_backend_measure_peak  (ZimBackend         *self,
                                           ZimPrecision        precision);

@@ -51,6 +51,13 @@ zim_backend_reserve (ZimBackend *self,
   return ZIM_BACKEND_GET_CLASS (self)->reserve (self, size, error);
 }
 
+void
+zim_backend_trim (ZimBackend *self)
+{
+  if (ZIM_BACKEND_GET_CLASS (self)->trim != NULL)
+    ZIM_BACKEND_GET_CLASS (self)->trim (self);
+}
+
 double
 zim_backend_measure_peak (ZimBackend   *self,
                           ZimPrecision  precision)
