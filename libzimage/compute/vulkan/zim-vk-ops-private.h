@@ -1,0 +1,111 @@
+/* zim-vk-ops-private.h: how each kind of operation becomes dispatches
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include "compute/vulkan/zim-vk-recorder-private.h"
+#include "compute/vulkan/zim-vk-weights-private.h"
+#include "compute/zim-program-private.h"
+
+G_BEGIN_DECLS
+
+/* What an element that is read and written costs, beside the 2 FLOP of a multiply-add in a product: it is bound by
+ * memory, of which devices read some ten bytes in the time of a hundred FLOP. */
+#define ZIM_VK_ELEMENT_WORK 64.0
+
+/* What the operands of a product are rounded to; shaders/common.glsl has the same numbers. */
+typedef enum {
+  ZIM_VK_OPERAND_F32,
+  ZIM_VK_OPERAND_BF16,
+  ZIM_VK_OPERAND_F16,
+} ZimVkOperand;
+
+/* What planning and recording go by. */
+typedef struct {
+  ZimVkDevice  *device;
+  ZimVkOperand  operand;
+} ZimVkSetup;
+
+/* An operation that is recorded. */
+typedef struct {
+  const ZimVkSetup      *setup;
+  ZimVkRecorder         *recorder;
+  const ZimOp           *op;
+  const VkDeviceAddress *bases;       /* of every tensor's base, by id */
+  VkDeviceAddress        scratch;
+  const ZimVkPacking    *packings[2]; /* what pack () took hold of */
+  VkDeviceAddress        table;       /* of the op's ranges: the row behind each and its sample */
+  VkDeviceAddress        rows;        /* of an embedding: what the host gathered */
+} ZimVkCall;
+
+/* One kind of operation. pack and scratch are NULL for those that need none. */
+typedef struct {
+  void  (*emit)    (const ZimVkCall   *call);
+  void  (*pack)    (ZimVkWeights      *weights,
+                    const ZimOp       *op,
+                    ZimVkPacking     **packings);
+  gsize (*scratch) (const ZimOp       *op,
+                    const ZimVkSetup  *setup);
+} ZimVkOpClass;
+
+extern const ZimVkOpClass zim_vk_linear_class;
+extern const ZimVkOpClass zim_vk_conv2d_class;
+extern const ZimVkOpClass zim_vk_attention_class;
+extern const ZimVkOpClass zim_vk_group_norm_class;
+extern const ZimVkOpClass zim_vk_row_classes[ZIM_N_OPS]; /* the rest, all row by row */
+
+/* One way to make products: a shader and the tile that a group makes with it. */
+typedef struct {
+  const char        *name;
+  const ZimVkShader *shader;
+  guint              group_size;
+  guint              tile_rows;
+  guint              tile_cols;
+  guint              rows_each; /* that an invocation makes */
+  guint              cols_each;
+} ZimVkProduct;
+
+/* The best that the device has for products of these sizes. */
+const ZimVkProduct *zim_vk_choose_matmul (const ZimVkSetup *setup,
+                                          gint64            rows,
+                                          gint64            cols);
+const ZimVkProduct *zim_vk_choose_conv   (const ZimVkSetup *setup,
+                                          gint64            rows,
+                                          gint64            cols);
+
+/* Plain products a second, from a product of ours that takes some milliseconds; 0 with an error. */
+double              zim_vk_measure_rate  (ZimVkDevice      *device,
+                                          ZimVkOperand      operand,
+                                          GError          **error);
+
+static inline VkDeviceAddress
+zim_vk_tensor_address (const ZimVkCall *call,
+                       const ZimTensor *tensor)
+{
+  return call->bases[tensor->base->id] + (VkDeviceAddress) tensor->offset * zim_dtype_size (tensor->dtype);
+}
+
+/* Four neighbours can be read at once from every fourth column on. */
+static inline gboolean
+zim_vk_is_aligned (const ZimVkCall *call,
+                   const ZimTensor *tensor)
+{
+  return zim_vk_tensor_address (call, tensor) % 16 == 0 && tensor->stride % 4 == 0 && tensor->cols % 4 == 0;
+}
+
+static inline VkDeviceAddress
+zim_vk_packing_address (const ZimVkPacking *packing)
+{
+  return packing != NULL ? zim_vk_span_address (&packing->span) : 0;
+}
+
+static inline guint
+zim_vk_count (gint64 n,
+              guint  each)
+{
+  return (guint) ((n + each - 1) / each);
+}
+
+G_END_DECLS

@@ -1,0 +1,68 @@
+/* zim-vk-weights-private.h: weights as they lie on the device
+ *
+ * What a kernel reads is a packing of one or several stored tensors: matrices side by side, convolution kernels in the
+ * order in which they are read, vectors decoded. Each is uploaded once and stays until it is trimmed, or until others
+ * need its place; it is known by where its tensors are mapped.
+ *
+ * A user of weights gets hold of the packings first, which costs nothing, then acquires them for as long as the device
+ * computes with them, and releases them.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include "compute/vulkan/zim-vk-memory-private.h"
+#include "compute/zim-weight-private.h"
+
+G_BEGIN_DECLS
+
+/* Columns of a packed row are a multiple of this, zeros behind the stored ones: no kernel looks for the end of k. */
+#define ZIM_VK_WEIGHT_COLS 32
+
+typedef struct _ZimVkWeights ZimVkWeights;
+
+typedef struct {
+  ZimVkSpan  span;    /* no memory while it is not on the device */
+  ZimDType   dtype;   /* as it is packed */
+  gint64     rows;
+  gint64     stride;  /* elements from one row to the next */
+  gsize      size;    /* bytes */
+  guint      n_users; /* that hold it */
+  guint      n_uses;  /* of those that compute with it now */
+  guint64    last;    /* when it was acquired last, counted */
+  gpointer   source;  /* what it is packed from */
+} ZimVkPacking;
+
+ZimVkWeights *zim_vk_weights_new     (ZimVkDevice            *device);
+void          zim_vk_weights_free    (ZimVkWeights           *self);
+
+/* The rows of matrices of the same width, one after another. */
+ZimVkPacking *zim_vk_weights_matrix  (ZimVkWeights           *self,
+                                      const ZimWeight *const *weights,
+                                      guint                   n);
+/* [out, in, k, k] → [out][k · k][in], each tap padded to whole columns */
+ZimVkPacking *zim_vk_weights_kernel  (ZimVkWeights           *self,
+                                      const ZimWeight        *weight);
+/* Vectors one after another as f32. Where an entry is NULL there are as many zeros as the matrix has rows. */
+ZimVkPacking *zim_vk_weights_vector  (ZimVkWeights           *self,
+                                      const ZimWeight *const *weights,
+                                      const ZimWeight *const *matrices,
+                                      guint                   n);
+/* Gives up what one of the three calls above gave. */
+void          zim_vk_weights_drop    (ZimVkWeights           *self,
+                                      ZimVkPacking           *packing);
+
+/* Uploads it if it is not on the device, and keeps it there until it is released. */
+gboolean      zim_vk_weights_acquire (ZimVkWeights           *self,
+                                      ZimVkPacking           *packing,
+                                      GError                **error);
+void          zim_vk_weights_release (ZimVkWeights           *self,
+                                      ZimVkPacking           *packing);
+
+/* Frees what nobody holds. */
+void          zim_vk_weights_trim    (ZimVkWeights           *self);
+/* Bytes on the device */
+gsize         zim_vk_weights_get_size (ZimVkWeights          *self);
+
+G_END_DECLS

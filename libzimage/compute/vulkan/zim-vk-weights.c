@@ -1,0 +1,397 @@
+/* zim-vk-weights.c: weights as they lie on the device
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include "compute/vulkan/zim-vk-transfer-private.h"
+#include "compute/vulkan/zim-vk-weights-private.h"
+#include "compute/zim-debug-private.h"
+
+typedef enum {
+  FORM_MATRIX,
+  FORM_KERNEL,
+  FORM_VECTOR,
+} Form;
+
+typedef struct {
+  const guint8 *data; /* NULL: zeros */
+  gint64        dtype;
+  gint64        rows;
+} Part;
+
+/* What a packing is made from: its key, too, so every byte of it is set. */
+typedef struct {
+  gint64 form;
+  gint64 cols;  /* of a stored row: of a matrix k, of a kernel its input channels */
+  gint64 taps;  /* of a kernel */
+  gint64 n;
+  Part   parts[];
+} Source;
+
+struct _ZimVkWeights {
+  ZimVkDevice *device;   /* not owned */
+  GHashTable  *packings; /* of ZimVkPacking, by source */
+  guint64      clock;
+};
+
+static gsize
+source_size (const Source *source)
+{
+  return sizeof *source + (gsize) source->n * sizeof source->parts[0];
+}
+
+static guint
+packing_hash (gconstpointer data)
+{
+  const Source *source = ((const ZimVkPacking *) data)->source;
+  const guint32 *words = (const guint32 *) (gconstpointer) source;
+  guint hash = 5381;
+
+  for (gsize i = 0; i < source_size (source) / sizeof *words; i++)
+    hash = hash * 33 + words[i];
+  return hash;
+}
+
+static gboolean
+packing_equal (gconstpointer a,
+               gconstpointer b)
+{
+  const Source *x = ((const ZimVkPacking *) a)->source, *y = ((const ZimVkPacking *) b)->source;
+
+  return x->n == y->n && memcmp (x, y, source_size (x)) == 0;
+}
+
+static void
+packing_free (ZimVkPacking *packing)
+{
+  g_free (packing->source);
+  g_free (packing);
+}
+
+ZimVkWeights *
+zim_vk_weights_new (ZimVkDevice *device)
+{
+  ZimVkWeights *self = g_new0 (ZimVkWeights, 1);
+
+  self->device = device;
+  self->packings = g_hash_table_new_full (packing_hash, packing_equal, (GDestroyNotify) packing_free, NULL);
+  return self;
+}
+
+static void
+unload (ZimVkWeights *self,
+        ZimVkPacking *packing)
+{
+  zim_vk_memory_release (self->device, &packing->span);
+}
+
+void
+zim_vk_weights_free (ZimVkWeights *self)
+{
+  GHashTableIter iter;
+  gpointer packing;
+
+  g_hash_table_iter_init (&iter, self->packings);
+  while (g_hash_table_iter_next (&iter, &packing, NULL))
+    unload (self, packing);
+  g_hash_table_unref (self->packings);
+  g_free (self);
+}
+
+/* Sources */
+
+static Source *
+source_new (Form   form,
+            gint64 cols,
+            gint64 taps,
+            guint  n)
+{
+  Source *source = g_malloc0 (sizeof *source + n * sizeof source->parts[0]);
+
+  source->form = form;
+  source->cols = cols;
+  source->taps = taps;
+  source->n = n;
+  return source;
+}
+
+/* Takes source. The type that it is packed in is found when it is uploaded. */
+static ZimVkPacking *
+hold (ZimVkWeights *self,
+      Source       *source)
+{
+  ZimVkPacking wanted = { .source = source };
+  ZimVkPacking *packing = g_hash_table_lookup (self->packings, &wanted);
+
+  if (packing == NULL)
+    {
+      packing = g_new0 (ZimVkPacking, 1);
+      packing->source = source;
+      for (gint64 i = 0; i < source->n; i++)
+        packing->rows += source->parts[i].rows;
+      packing->stride = source->form == FORM_VECTOR ? 1 :
+        (source->cols + ZIM_VK_WEIGHT_COLS - 1) / ZIM_VK_WEIGHT_COLS * ZIM_VK_WEIGHT_COLS * source->taps;
+      g_hash_table_add (self->packings, packing);
+    }
+  else
+    g_free (source);
+  packing->n_users++;
+  return packing;
+}
+
+ZimVkPacking *
+zim_vk_weights_matrix (ZimVkWeights           *self,
+                       const ZimWeight *const *weights,
+                       guint                   n)
+{
+  Source *source = source_new (FORM_MATRIX, weights[0]->dims[1], 1, n);
+
+  for (guint i = 0; i < n; i++)
+    source->parts[i] = (Part) { weights[i]->data, weights[i]->dtype, weights[i]->dims[0] };
+  return hold (self, source);
+}
+
+ZimVkPacking *
+zim_vk_weights_kernel (ZimVkWeights    *self,
+                       const ZimWeight *weight)
+{
+  Source *source = source_new (FORM_KERNEL, weight->dims[1], weight->dims[2] * weight->dims[3], 1);
+
+  source->parts[0] = (Part) { weight->data, weight->dtype, weight->dims[0] };
+  return hold (self, source);
+}
+
+ZimVkPacking *
+zim_vk_weights_vector (ZimVkWeights           *self,
+                       const ZimWeight *const *weights,
+                       const ZimWeight *const *matrices,
+                       guint                   n)
+{
+  Source *source = source_new (FORM_VECTOR, 1, 1, n);
+
+  for (guint i = 0; i < n; i++)
+    if (weights[i] != NULL)
+      source->parts[i] = (Part) { weights[i]->data, weights[i]->dtype, zim_weight_n_elements (weights[i]) };
+    else
+      source->parts[i] = (Part) { NULL, ZIM_DTYPE_F32, matrices[i]->dims[0] };
+  return hold (self, source);
+}
+
+void
+zim_vk_weights_drop (ZimVkWeights *self,
+                     ZimVkPacking *packing)
+{
+  g_assert (packing->n_users > 0);
+  packing->n_users--;
+}
+
+/* Packing */
+
+/* All values are exact in bf16: their lower halves are zeros. */
+static gboolean
+is_bf16 (const Source *source)
+{
+  for (gint64 i = 0; i < source->n; i++)
+    {
+      const guint8 *data = source->parts[i].data;
+      gsize n = (gsize) (source->parts[i].rows * source->cols * source->taps);
+      guint32 bits = 0;
+
+      if (source->parts[i].dtype != ZIM_DTYPE_F32)
+        return FALSE;
+      for (gsize j = 0; j < n; j++)
+        {
+          guint16 low;
+
+          memcpy (&low, data + 4 * j + (G_BYTE_ORDER == G_LITTLE_ENDIAN ? 0 : 2), sizeof low);
+          bits |= low;
+          if (j % 4096 == 0 && bits != 0)
+            return FALSE;
+        }
+      if (bits != 0)
+        return FALSE;
+    }
+  return TRUE;
+}
+
+/* The stored type if all parts have the same and kernels can read it, else f32. */
+static ZimDType
+choose_dtype (const Source *source)
+{
+  if (source->form == FORM_VECTOR)
+    return ZIM_DTYPE_F32;
+  for (gint64 i = 1; i < source->n; i++)
+    if (source->parts[i].dtype != source->parts[0].dtype)
+      return ZIM_DTYPE_F32;
+  return is_bf16 (source) ? ZIM_DTYPE_BF16 : (ZimDType) source->parts[0].dtype;
+}
+
+typedef struct {
+  const ZimVkPacking *packing;
+  float              *decoded; /* a stored row */
+  float              *ordered; /* a packed row of a kernel */
+} Packer;
+
+static void
+encode_row (const Packer *self,
+            const float  *values,
+            gsize         n,
+            guint8       *out)
+{
+  if (self->packing->dtype == ZIM_DTYPE_F32)
+    {
+      memcpy (out, values, n * sizeof *values);
+      return;
+    }
+  for (gsize i = 0; i < n; i++)
+    {
+      guint16 half = self->packing->dtype == ZIM_DTYPE_BF16 ? zim_f32_to_bf16 (values[i]) : zim_f32_to_f16 (values[i]);
+
+      memcpy (out + 2 * i, &half, sizeof half);
+    }
+}
+
+/* A row of a kernel, [in][taps], becomes [taps][in padded]. */
+static const float *
+order_taps (const Packer *self,
+            const Source *source)
+{
+  gsize taps = (gsize) source->taps, cols = (gsize) source->cols, padded = (gsize) self->packing->stride / taps;
+
+  memset (self->ordered, 0, taps * padded * sizeof *self->ordered);
+  for (gsize c = 0; c < cols; c++)
+    for (gsize t = 0; t < taps; t++)
+      self->ordered[t * padded + c] = self->decoded[c * taps + t];
+  return self->ordered;
+}
+
+static void
+pack_row (const Packer *self,
+          const Part   *part,
+          gint64        row,
+          guint8       *out)
+{
+  const Source *source = self->packing->source;
+  gsize n = (gsize) (source->cols * source->taps), size = n * zim_dtype_size ((ZimDType) part->dtype);
+  gsize row_size = (gsize) self->packing->stride * zim_dtype_size (self->packing->dtype);
+  const guint8 *in = part->data + (gsize) row * size;
+
+  if (part->dtype == (gint64) self->packing->dtype && source->form != FORM_KERNEL)
+    {
+      memcpy (out, in, size);
+      memset (out + size, 0, row_size - size);
+      return;
+    }
+  zim_dtype_to_f32 ((ZimDType) part->dtype, in, self->decoded, n);
+  if (source->form == FORM_KERNEL)
+    {
+      encode_row (self, order_taps (self, source), (gsize) self->packing->stride, out);
+      return;
+    }
+  memset (out, 0, row_size);
+  encode_row (self, self->decoded, n, out);
+}
+
+/* Whole rows of the packing */
+static void
+fill_rows (guint8   *out,
+           gsize     offset,
+           gsize     size,
+           gpointer  user_data)
+{
+  const Packer *self = user_data;
+  const Source *source = self->packing->source;
+  gsize row_size = (gsize) self->packing->stride * zim_dtype_size (self->packing->dtype);
+  gint64 row = (gint64) (offset / row_size), end = row + (gint64) (size / row_size), first = 0;
+
+  for (gint64 i = 0; i < source->n; i++)
+    {
+      const Part *part = &source->parts[i];
+
+      for (; row < end && row < first + part->rows; row++, out += row_size)
+        if (part->data != NULL)
+          pack_row (self, part, row - first, out);
+        else
+          memset (out, 0, row_size);
+      first += part->rows;
+    }
+}
+
+static gboolean
+upload (ZimVkWeights  *self,
+        ZimVkPacking  *packing,
+        GError       **error)
+{
+  const Source *source = packing->source;
+  g_autofree float *decoded = g_new (float, source->cols * source->taps);
+  g_autofree float *ordered = g_new (float, packing->stride);
+  Packer packer = { packing, decoded, ordered };
+  gsize row_size;
+
+  packing->dtype = choose_dtype (source);
+  row_size = (gsize) packing->stride * zim_dtype_size (packing->dtype);
+  packing->size = (gsize) packing->rows * row_size;
+  if (!zim_vk_memory_alloc (self->device, ZIM_VK_MEMORY_DEVICE, packing->size, "weights", &packing->span, error))
+    return FALSE;
+  if (zim_vk_upload_func (self->device, &packing->span, 0, packing->size, row_size, fill_rows, &packer, error))
+    return TRUE;
+  unload (self, packing);
+  return FALSE;
+}
+
+gboolean
+zim_vk_weights_acquire (ZimVkWeights  *self,
+                        ZimVkPacking  *packing,
+                        GError       **error)
+{
+  if (packing->span.block == NULL && !upload (self, packing, error))
+    return FALSE;
+  packing->n_uses++;
+  packing->last = ++self->clock;
+  return TRUE;
+}
+
+void
+zim_vk_weights_release (ZimVkWeights *self,
+                        ZimVkPacking *packing)
+{
+  g_assert (packing->n_uses > 0);
+  packing->n_uses--;
+}
+
+void
+zim_vk_weights_trim (ZimVkWeights *self)
+{
+  GHashTableIter iter;
+  gpointer data;
+  gsize before = zim_vk_weights_get_size (self);
+
+  g_hash_table_iter_init (&iter, self->packings);
+  while (g_hash_table_iter_next (&iter, &data, NULL))
+    {
+      ZimVkPacking *packing = data;
+
+      if (packing->n_users > 0)
+        continue;
+      unload (self, packing);
+      g_hash_table_iter_remove (&iter);
+    }
+  if (zim_debug (ZIM_DEBUG_MEMORY))
+    zim_debug_print ("memory: %" G_GSIZE_FORMAT " of %" G_GSIZE_FORMAT " MiB of weights are kept",
+                     zim_vk_weights_get_size (self) >> 20, before >> 20);
+}
+
+gsize
+zim_vk_weights_get_size (ZimVkWeights *self)
+{
+  GHashTableIter iter;
+  gpointer data;
+  gsize size = 0;
+
+  g_hash_table_iter_init (&iter, self->packings);
+  while (g_hash_table_iter_next (&iter, &data, NULL))
+    size += ((ZimVkPacking *) data)->span.block != NULL ? ((ZimVkPacking *) data)->size : 0;
+  return size;
+}
