@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "compute/cpu/zim-cpu-private.h"
+#include "compute/vulkan/zim-vk-private.h"
 #include "zim-device-private.h"
 #include "zim-enum-types.h"
 #include "zim-error.h"
@@ -16,7 +17,7 @@
 /**
  * ZimDevice:
  *
- * Something that can run a model: the processor.
+ * Something that can run a model: the processor, or a device that speaks Vulkan.
  *
  * [func@ZImage.Device.list] gives all of them, [func@ZImage.Device.find] the one that a name means. A device is only
  * a description; what computes is the [class@ZImage.Pipeline] that is given it.
@@ -32,6 +33,8 @@ struct _ZimDevice {
   guint64        memory;
   char          *features;
   ZimPrecision   precision;
+  guint          index;       /* of a Vulkan device among those */
+  gboolean       is_software; /* a Vulkan device that computes on the processor */
 };
 
 G_DEFINE_FINAL_TYPE (ZimDevice, zim_device, G_TYPE_OBJECT)
@@ -105,7 +108,7 @@ zim_device_class_init (ZimDeviceClass *class)
   /**
    * ZimDevice:id:
    *
-   * The name that chooses this device: `cpu`.
+   * The name that chooses this device: `cpu`, `vulkan:0`, …
    */
   properties[PROP_ID] = g_param_spec_string ("id", NULL, NULL, NULL, flags);
 
@@ -133,7 +136,7 @@ zim_device_class_init (ZimDeviceClass *class)
   /**
    * ZimDevice:features:
    *
-   * What it computes with, in words: instructions and threads.
+   * What it computes with, in words: instructions and threads, or what of Vulkan it has.
    */
   properties[PROP_FEATURES] = g_param_spec_string ("features", NULL, NULL, NULL, flags);
 
@@ -189,6 +192,48 @@ new_cpu_device (const ZimCpuKernels *kernels)
   return self;
 }
 
+static ZimDevice *
+new_vulkan_device (const ZimVkInfo *info,
+                   guint            index)
+{
+  ZimDevice *self = g_object_new (ZIM_TYPE_DEVICE, NULL);
+
+  self->id = g_strdup_printf ("vulkan:%u", index);
+  self->name = g_strdup (info->name);
+  self->kind = ZIM_DEVICE_KIND_VULKAN;
+  self->memory = info->memory;
+  self->features = g_strdup (info->features);
+  self->precision = info->precision;
+  self->index = index;
+  self->is_software = info->kind == ZIM_VK_SOFTWARE;
+  return self;
+}
+
+/* Graphics cards, the processor, and what only plays a graphics card. error: why there is no Vulkan device */
+static GListModel *
+list_devices (GError **error)
+{
+  GListStore *store = g_list_store_new (ZIM_TYPE_DEVICE);
+  const ZimCpuKernels *kernels = zim_cpu_kernels_get (NULL);
+  GPtrArray *infos = zim_vk_list (error);
+  guint n_hardware = 0;
+
+  for (guint i = 0; infos != NULL && i < infos->len; i++)
+    {
+      g_autoptr(ZimDevice) device = new_vulkan_device (g_ptr_array_index (infos, i), i);
+
+      g_list_store_append (store, device);
+      n_hardware += !device->is_software;
+    }
+  if (kernels != NULL)
+    {
+      g_autoptr(ZimDevice) cpu = new_cpu_device (kernels);
+
+      g_list_store_insert (store, n_hardware, cpu);
+    }
+  return G_LIST_MODEL (store);
+}
+
 /**
  * zim_device_list:
  *
@@ -199,33 +244,100 @@ new_cpu_device (const ZimCpuKernels *kernels)
 GListModel *
 zim_device_list (void)
 {
-  GListStore *store = g_list_store_new (ZIM_TYPE_DEVICE);
-  const ZimCpuKernels *kernels = zim_cpu_kernels_get (NULL);
+  return list_devices (NULL);
+}
 
-  if (kernels != NULL)
-    {
-      g_autoptr(ZimDevice) cpu = new_cpu_device (kernels);
+typedef gboolean (*MatchFunc) (ZimDevice  *device,
+                               const char *folded);
 
-      g_list_store_append (store, cpu);
-    }
-  return G_LIST_MODEL (store);
+static gboolean
+is_best (ZimDevice  *self,
+         const char *folded)
+{
+  return !self->is_software;
 }
 
 static gboolean
-matches (ZimDevice  *self,
-         const char *folded)
+is_vulkan_hardware (ZimDevice  *self,
+                    const char *folded)
+{
+  return self->kind == ZIM_DEVICE_KIND_VULKAN && !self->is_software;
+}
+
+static gboolean
+has_id (ZimDevice  *self,
+        const char *folded)
+{
+  return g_str_equal (self->id, folded);
+}
+
+static gboolean
+has_name (ZimDevice  *self,
+          const char *folded)
 {
   g_autofree char *name = g_utf8_casefold (self->name, -1);
 
-  return g_strcmp0 (self->id, folded) == 0 || strstr (name, folded) != NULL;
+  return strstr (name, folded) != NULL;
+}
+
+static ZimDevice *
+find_first (GListModel *devices,
+            MatchFunc   matches,
+            const char *folded)
+{
+  for (guint i = 0; i < g_list_model_get_n_items (devices); i++)
+    {
+      g_autoptr(ZimDevice) device = g_list_model_get_item (devices, i);
+
+      if (matches (device, folded))
+        return g_steal_pointer (&device);
+    }
+  return NULL;
+}
+
+static ZimDevice *
+find_cpu (GError **error)
+{
+  const ZimCpuKernels *kernels = zim_cpu_kernels_get (error);
+
+  return kernels != NULL ? new_cpu_device (kernels) : NULL;
+}
+
+/* The error says why there is no such device: no loader or no driver where it is Vulkan that was asked for. */
+static ZimDevice *
+find_vulkan (const char  *folded,
+             GError     **error)
+{
+  g_autoptr(GError) reason = NULL;
+  g_autoptr(GListModel) devices = list_devices (&reason);
+  gboolean is_any = g_str_equal (folded, "vulkan");
+  ZimDevice *device = find_first (devices, is_any ? is_vulkan_hardware : has_id, folded);
+
+  if (device != NULL)
+    return device;
+  if (reason != NULL)
+    g_propagate_error (error, g_steal_pointer (&reason));
+  else if (is_any)
+    g_set_error (error, ZIM_ERROR, ZIM_ERROR_DEVICE,
+                 _("No graphics card has a Vulkan driver: there is only one that computes on the processor, which "
+                   "“cpu” does faster. Install the driver of the graphics card, or choose a device that "
+                   "“zimage devices” lists"));
+  else
+    g_set_error (error, ZIM_ERROR, ZIM_ERROR_DEVICE,
+                 _("There is no device “%s”; “zimage devices” lists those that there are"), folded);
+  return NULL;
 }
 
 /**
  * zim_device_find:
- * @name: (nullable): `auto` or %NULL for the best, `cpu`, or a part of a listed name in any case
+ * @name: (nullable): `auto` or %NULL for the best, `cpu`, `vulkan` for the best that speaks Vulkan, `vulkan:N`, or a
+ *   part of a listed name in any case
  * @error: return location for an error
  *
  * Finds the device that a name means.
+ *
+ * The best is a graphics card, else the processor. What computes on the processor through Vulkan, such as `llvmpipe`,
+ * is only taken when its own name or number asks for it.
  *
  * Fails with %ZIM_ERROR_DEVICE if there is none.
  *
@@ -237,30 +349,32 @@ zim_device_find (const char  *name,
 {
   g_autoptr(GListModel) devices = NULL;
   g_autofree char *folded = NULL;
+  ZimDevice *device;
 
   if (zim_cpu_kernels_get (error) == NULL)
     return NULL;
-  devices = zim_device_list ();
-  if (name == NULL || *name == '\0' || g_strcmp0 (name, "auto") == 0)
-    return g_list_model_get_item (devices, 0);
-  folded = g_utf8_casefold (name, -1);
-  for (guint i = 0; i < g_list_model_get_n_items (devices); i++)
-    {
-      g_autoptr(ZimDevice) device = g_list_model_get_item (devices, i);
-
-      if (matches (device, folded))
-        return g_steal_pointer (&device);
-    }
-  g_set_error (error, ZIM_ERROR, ZIM_ERROR_DEVICE,
-               _("There is no device “%s”; “zimage devices” lists those that there are"),
-               name);
-  return NULL;
+  folded = g_utf8_casefold (name != NULL && *name != '\0' ? name : "auto", -1);
+  if (g_str_equal (folded, "cpu"))
+    return find_cpu (error);
+  if (g_str_equal (folded, "vulkan") || g_str_has_prefix (folded, "vulkan:"))
+    return find_vulkan (folded, error);
+  devices = list_devices (NULL);
+  if (g_str_equal (folded, "auto"))
+    device = find_first (devices, is_best, folded);
+  else
+    device = find_first (devices, has_name, folded);
+  if (device == NULL)
+    g_set_error (error, ZIM_ERROR, ZIM_ERROR_DEVICE,
+                 _("There is no device “%s”; “zimage devices” lists those that there are"), name);
+  return device;
 }
 
 ZimBackend *
 _zim_device_create_backend (ZimDevice  *self,
                             GError    **error)
 {
+  if (self->kind == ZIM_DEVICE_KIND_VULKAN)
+    return zim_vk_backend_new (self->index, error);
   return zim_cpu_backend_new (NULL, 0, error);
 }
 

@@ -29,6 +29,8 @@ MAY_INCLUDE = {
 }
 # Headers that stand below all folders.
 COMMON = {"config.h", "zim-enums.h", "zim-enum-types.h", "zim-error.h"}
+# Headers that are made of a folder's own sources.
+MADE = {"compute/vulkan": {"zim-vk-shaders.h"}}
 # The public classes that create a backend or measure one.
 BACKEND_USERS = {"zim-benchmark.c", "zim-device.c"}
 
@@ -118,7 +120,7 @@ class House(unittest.TestCase):
         where = f"{name}:{line}: "
         if folder == "doc/examples":
             yield where + f"an example includes “{header}”"
-        elif target == folder or header in COMMON:
+        elif target == folder or header in COMMON or header in MADE.get(folder, ()):
             return
         elif target.startswith("compute/"):
             if Path(name).name not in BACKEND_USERS:
