@@ -7,7 +7,10 @@
 
 #include "op-devices.h"
 
+#include <dlfcn.h>
+
 #include "compute/cpu/zim-cpu-private.h"
+#include "compute/vulkan/zim-vk-private.h"
 
 static ZimBackend *
 open_cpu (const char *tier,
@@ -21,12 +24,38 @@ open_cpu (const char *tier,
   return NULL;
 }
 
+/* The device that ZIM_TEST_VULKAN names a part of, else the first: on most machines software, which is slow and good
+ * enough. Only a machine without the loader has none; one without a driver fails. */
+static ZimBackend *
+open_vulkan (const char *tier,
+             guint       n_threads)
+{
+  g_autoptr(GError) error = NULL;
+  const char *name = g_getenv ("ZIM_TEST_VULKAN");
+  ZimBackend *backend;
+  GPtrArray *list;
+
+  if (dlopen ("libvulkan.so.1", RTLD_NOW | RTLD_LOCAL) == NULL)
+    return NULL;
+  list = zim_vk_list (&error);
+  g_assert_no_error (error);
+  for (guint i = 0; i < list->len; i++)
+    if (name == NULL || strstr (((ZimVkInfo *) g_ptr_array_index (list, i))->name, name) != NULL)
+      {
+        backend = zim_vk_backend_new (i, &error);
+        g_assert_no_error (error);
+        return backend;
+      }
+  g_assert_not_reached ();
+}
+
 #define CPU(tier) { "cpu-" tier, open_cpu, tier, { 1, 2, 3 }, 256, TRUE }
 
 static const Device devices[] = {
   CPU ("portable"),
   CPU ("avx2"),
   CPU ("avx512"),
+  { "vulkan", open_vulkan, NULL, { 1 }, 32, TRUE },
 };
 
 const Device *
@@ -55,6 +84,19 @@ device_open (const Device *self,
         g_hash_table_insert (opened, g_steal_pointer (&key), backend);
     }
   return backend;
+}
+
+void
+devices_trim (void)
+{
+  GHashTableIter iter;
+  gpointer backend;
+
+  if (opened == NULL)
+    return;
+  g_hash_table_iter_init (&iter, opened);
+  while (g_hash_table_iter_next (&iter, NULL, &backend))
+    zim_backend_trim (backend);
 }
 
 void

@@ -28,6 +28,8 @@ const Device *devices_get      (guint        *n_devices);
 /* The same backend for the same arguments, kept until the end; NULL where this machine lacks it. */
 ZimBackend   *device_open      (const Device *self,
                                 guint         n_threads);
+/* To be called before weights are freed: all backends forget them. */
+void          devices_trim     (void);
 void          devices_shutdown (void);
 
 G_END_DECLS

@@ -41,6 +41,7 @@ static const char *const precision_names[N_PRECISIONS] = { "auto", "f32", "bf16"
 static void
 forget_case (void)
 {
+  devices_trim ();
   g_clear_pointer (&current.setup, setup_free);
   for (guint i = 0; i < N_PRECISIONS; i++)
     g_clear_pointer (&current.expected[i], g_ptr_array_unref);
