@@ -393,6 +393,9 @@ run_job (ZimPipeline *self,
   g_mutex_lock (&self->run_lock);
   if (zim_params_validate (zim_job_get_params (job), &error) && get_context (self, &context, &dump_file, &error))
     zim_run_job (&context, job, &error);
+  /* Nothing of a lost device works again: the next job gets a new one. */
+  if (g_error_matches (error, ZIM_ERROR, ZIM_ERROR_DEVICE))
+    g_clear_object (&self->backend);
   g_mutex_unlock (&self->run_lock);
   _zim_job_post_end (job, error);
 }

@@ -7,10 +7,8 @@
 
 #include "op-devices.h"
 
-#include <dlfcn.h>
-
 #include "compute/cpu/zim-cpu-private.h"
-#include "compute/vulkan/zim-vk-private.h"
+#include "test-vulkan.h"
 
 static ZimBackend *
 open_cpu (const char *tier,
@@ -24,29 +22,11 @@ open_cpu (const char *tier,
   return NULL;
 }
 
-/* The device that ZIM_TEST_VULKAN names a part of, else the first: on most machines software, which is slow and good
- * enough. Only a machine without the loader has none; one without a driver fails. */
 static ZimBackend *
 open_vulkan (const char *tier,
              guint       n_threads)
 {
-  g_autoptr(GError) error = NULL;
-  const char *name = g_getenv ("ZIM_TEST_VULKAN");
-  ZimBackend *backend;
-  GPtrArray *list;
-
-  if (dlopen ("libvulkan.so.1", RTLD_NOW | RTLD_LOCAL) == NULL)
-    return NULL;
-  list = zim_vk_list (&error);
-  g_assert_no_error (error);
-  for (guint i = 0; i < list->len; i++)
-    if (name == NULL || strstr (((ZimVkInfo *) g_ptr_array_index (list, i))->name, name) != NULL)
-      {
-        backend = zim_vk_backend_new (i, &error);
-        g_assert_no_error (error);
-        return backend;
-      }
-  g_assert_not_reached ();
+  return test_vulkan_open ();
 }
 
 #define CPU(tier) { "cpu-" tier, open_cpu, tier, { 1, 2, 3 }, 256, TRUE }

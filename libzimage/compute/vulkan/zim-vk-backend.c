@@ -68,7 +68,9 @@ zim_vk_backend_reserve (ZimBackend  *backend,
     {
       ZimVkSpan span;
 
-      if (!zim_vk_memory_alloc (self->device, ZIM_VK_MEMORY_DEVICE, MIN (self->arena_chunk, size - offset),
+      /* A program that is too large is told from all of it, not from the chunk at which memory ends. */
+      if (!zim_vk_memory_fits (self->device, size - offset, "intermediate results", error) ||
+          !zim_vk_memory_alloc (self->device, ZIM_VK_MEMORY_DEVICE, MIN (self->arena_chunk, size - offset),
                                 "intermediate results", &span, error))
         {
           free_arena (self);

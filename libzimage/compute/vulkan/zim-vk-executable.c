@@ -472,11 +472,10 @@ write_embeddings (ZimVkExecutable   *self,
   return TRUE;
 }
 
-/* Submits the segments one after another, some ahead of what is done; stops between them when it is cancelled. */
 static gboolean
-submit (ZimVkExecutable  *self,
-        GCancellable     *cancellable,
-        GError          **error)
+submit_segments (ZimVkExecutable  *self,
+                 GCancellable     *cancellable,
+                 GError          **error)
 {
   ZimVkDevice *device = self->setup.device;
   guint64 first = device->compute.submitted;
@@ -485,15 +484,25 @@ submit (ZimVkExecutable  *self,
     {
       if (i >= IN_FLIGHT && !zim_vk_queue_wait (device, &device->compute, first + i - IN_FLIGHT + 1, error))
         return FALSE;
-      if (g_cancellable_set_error_if_cancelled (cancellable, error))
-        {
-          zim_vk_queue_wait (device, &device->compute, device->compute.submitted, NULL);
-          return FALSE;
-        }
-      if (!zim_vk_queue_submit (device, &device->compute, zim_vk_recorder_get (self->recorder, i), error))
+      if (g_cancellable_set_error_if_cancelled (cancellable, error) ||
+          !zim_vk_queue_submit (device, &device->compute, zim_vk_recorder_get (self->recorder, i), error))
         return FALSE;
     }
-  return zim_vk_queue_wait (device, &device->compute, device->compute.submitted, error);
+  return TRUE;
+}
+
+/* Some segments are ahead of what is done, and between them a run can be cancelled. However it ends, nothing of it runs
+ * on. */
+static gboolean
+submit (ZimVkExecutable  *self,
+        GCancellable     *cancellable,
+        GError          **error)
+{
+  ZimVkDevice *device = self->setup.device;
+  gboolean is_submitted = submit_segments (self, cancellable, error);
+
+  return zim_vk_queue_wait (device, &device->compute, device->compute.submitted, is_submitted ? error : NULL) &&
+         is_submitted;
 }
 
 static gboolean

@@ -38,6 +38,11 @@ typedef struct {
 ZimVkMemory *zim_vk_memory_new        (ZimVkDevice      *device);
 void         zim_vk_memory_destroy    (ZimVkMemory      *self);
 
+/* Whether there is so much beside what is in use; if not, an error. */
+gboolean     zim_vk_memory_fits       (ZimVkDevice      *device,
+                                       gsize             size,
+                                       const char       *what,
+                                       GError          **error);
 /* what: for whom, in an error message: “weights” */
 gboolean     zim_vk_memory_alloc      (ZimVkDevice      *device,
                                        ZimVkMemoryKind   kind,
@@ -47,7 +52,7 @@ gboolean     zim_vk_memory_alloc      (ZimVkDevice      *device,
                                        GError          **error);
 void         zim_vk_memory_release    (ZimVkDevice      *device,
                                        ZimVkSpan        *span);
-/* Bytes of all blocks of device memory */
+/* Bytes of all spans of device memory */
 gsize        zim_vk_memory_get_size   (ZimVkDevice      *device);
 /* Bytes of the largest span */
 gsize        zim_vk_memory_get_max    (ZimVkDevice      *device);

@@ -23,6 +23,7 @@ typedef struct {
 struct _ZimVkMemory {
   ZimVkDevice *device; /* not owned */
   GPtrArray   *blocks; /* of ZimVkBlock */
+  gsize        used;   /* bytes of all spans of device memory */
 };
 
 static void
@@ -217,9 +218,10 @@ block_new (ZimVkDevice      *device,
 /* Spans */
 
 static gboolean
-take (ZimVkBlock *block,
-      gsize       size,
-      ZimVkSpan  *span)
+take (ZimVkMemory *self,
+      ZimVkBlock  *block,
+      gsize        size,
+      ZimVkSpan   *span)
 {
   for (guint i = 0; i < block->gaps->len; i++)
     {
@@ -232,6 +234,7 @@ take (ZimVkBlock *block,
       gap->size -= size;
       if (gap->size == 0)
         g_array_remove_index (block->gaps, i);
+      self->used += block->kind == ZIM_VK_MEMORY_DEVICE ? size : 0;
       return TRUE;
     }
   return FALSE;
@@ -241,6 +244,19 @@ gsize
 zim_vk_memory_get_max (ZimVkDevice *device)
 {
   return MIN (device->physical->max_allocation, MAX_ALLOCATION) / ALIGNMENT * ALIGNMENT;
+}
+
+/* Drivers that put what is too much elsewhere would be slow without a word. */
+gboolean
+zim_vk_memory_fits (ZimVkDevice  *device,
+                    gsize         size,
+                    const char   *what,
+                    GError      **error)
+{
+  if (size <= device->physical->info.memory && device->memory->used <= device->physical->info.memory - size)
+    return TRUE;
+  set_memory_error (device, size, what, error);
+  return FALSE;
 }
 
 gboolean
@@ -256,6 +272,8 @@ zim_vk_memory_alloc (ZimVkDevice      *device,
   Gap whole = { 0, 0 };
 
   size = MAX (size + ALIGNMENT - 1, ALIGNMENT) / ALIGNMENT * ALIGNMENT;
+  if (kind == ZIM_VK_MEMORY_DEVICE && !zim_vk_memory_fits (device, size, what, error))
+    return FALSE;
   if (size > zim_vk_memory_get_max (device))
     {
       set_memory_error (device, size, what, error);
@@ -264,7 +282,7 @@ zim_vk_memory_alloc (ZimVkDevice      *device,
   for (guint i = 0; i < self->blocks->len; i++)
     {
       block = g_ptr_array_index (self->blocks, i);
-      if (block->kind == kind && take (block, size, span))
+      if (block->kind == kind && take (self, block, size, span))
         return TRUE;
     }
   /* What is large gets a block of its own, which goes when it is released. */
@@ -275,7 +293,7 @@ zim_vk_memory_alloc (ZimVkDevice      *device,
     return FALSE;
   g_array_append_val (block->gaps, whole);
   g_ptr_array_add (self->blocks, block);
-  return take (block, size, span);
+  return take (self, block, size, span);
 }
 
 /* Puts the span among the gaps, and makes one of neighbours. */
@@ -314,6 +332,7 @@ zim_vk_memory_release (ZimVkDevice *device,
 
   if (block == NULL)
     return;
+  device->memory->used -= block->kind == ZIM_VK_MEMORY_DEVICE ? span->size : 0;
   give_back (block, span);
   *span = (ZimVkSpan) { NULL };
   if (g_array_index (block->gaps, Gap, 0).size < block->size)
@@ -327,13 +346,5 @@ zim_vk_memory_release (ZimVkDevice *device,
 gsize
 zim_vk_memory_get_size (ZimVkDevice *device)
 {
-  gsize size = 0;
-
-  for (guint i = 0; i < device->memory->blocks->len; i++)
-    {
-      const ZimVkBlock *block = g_ptr_array_index (device->memory->blocks, i);
-
-      size += block->kind == ZIM_VK_MEMORY_DEVICE ? block->size : 0;
-    }
-  return size;
+  return device->memory->used;
 }

@@ -1,0 +1,312 @@
+/* test-vulkan.c: what the Vulkan backend does beside computing: segments, memory, caches, errors
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include <glib/gstdio.h>
+
+#include "compute/vulkan/zim-vk-backend-private.h"
+#include "op-setup.h"
+#include "test-vulkan.h"
+#include "zim-error.h"
+
+/* A backend of its own; NULL, and the test skipped, on a machine without the loader. */
+static ZimVkBackend *
+open_backend (void)
+{
+  ZimBackend *backend = test_vulkan_open ();
+
+  if (backend == NULL)
+    g_test_skip ("this machine has no Vulkan loader");
+  return backend != NULL ? ZIM_VK_BACKEND (backend) : NULL;
+}
+
+/* A linear layer, attention and group norm: several dispatches of every kind */
+static void
+build_program (Setup *setup)
+{
+  ZimTensor *x = setup_input (setup, 200, 64, 1), *y;
+  const ZimWeight *weight = setup_weight (setup, ZIM_DTYPE_BF16, 0, 1, 2, (const gint64[]) { 192, 64 });
+
+  y = zim_program_linear (setup->program, x, &weight, NULL, 1, 1);
+  y = zim_program_attention (setup->program, zim_program_cols (setup->program, y, 0, 64),
+                             zim_program_cols (setup->program, y, 64, 64),
+                             zim_program_cols (setup->program, y, 128, 64), 4, 4, 16, FALSE, NULL, 0);
+  setup_output (setup, zim_program_group_norm (setup->program, y, NULL, NULL, 4, 1e-6f, TRUE));
+}
+
+static GBytes *
+run_once (Setup         *setup,
+          ZimExecutable *executable)
+{
+  g_autoptr(GError) error = NULL;
+
+  setup_run (setup, executable, NULL, &error);
+  g_assert_no_error (error);
+  return g_bytes_new (setup_result (setup, 0), zim_tensor_size (g_ptr_array_index (setup->outputs, 0)));
+}
+
+/* However small the segments are, the result is the same to the bit; and a run can be replayed. */
+static void
+test_segments (void)
+{
+  g_autoptr(ZimVkBackend) backend = open_backend ();
+  g_autoptr(Setup) setup = setup_new ();
+  g_autoptr(GBytes) expected = NULL;
+
+  if (backend == NULL)
+    return;
+  setup_begin (setup, ZIM_BACKEND (backend));
+  build_program (setup);
+  for (double rate = 1e12; rate >= 1e5; rate /= 1e3)
+    {
+      g_autoptr(ZimExecutable) executable = setup_compile (setup, ZIM_PRECISION_F32);
+      g_autoptr(GBytes) bytes = NULL, again = NULL;
+      guint64 before, n;
+
+      backend->device->rate = rate;
+      bytes = run_once (setup, executable);
+      before = backend->device->compute.submitted;
+      again = run_once (setup, executable);
+      n = backend->device->compute.submitted - before;
+      g_test_message ("%g FLOP/s: %u segments", rate, (guint) n);
+      g_assert_true (rate > 1e8 ? n == 1 : n > 10);
+      if (expected == NULL)
+        expected = g_bytes_ref (bytes);
+      g_assert_true (g_bytes_equal (bytes, expected));
+      g_assert_true (g_bytes_equal (again, expected));
+    }
+}
+
+static gpointer
+cancel_soon (gpointer data)
+{
+  g_usleep (20000);
+  g_cancellable_cancel (data);
+  return NULL;
+}
+
+/* A run of many segments ends between two of them, and the next one is as if nothing had been. */
+static void
+test_cancel (void)
+{
+  g_autoptr(ZimVkBackend) backend = open_backend ();
+  g_autoptr(Setup) setup = setup_new ();
+  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr(ZimExecutable) executable = NULL;
+  g_autoptr(GBytes) expected = NULL, after = NULL;
+  g_autoptr(GError) error = NULL;
+  guint64 before, all, done;
+  GThread *thread;
+
+  if (backend == NULL)
+    return;
+  setup_begin (setup, ZIM_BACKEND (backend));
+  build_program (setup);
+  backend->device->rate = 1e4;
+  executable = setup_compile (setup, ZIM_PRECISION_F32);
+  expected = run_once (setup, executable);
+  before = backend->device->compute.submitted;
+  thread = g_thread_new ("cancel", cancel_soon, cancellable);
+  while (setup_run (setup, executable, cancellable, &error))
+    before = backend->device->compute.submitted;
+  g_thread_join (thread);
+  done = backend->device->compute.submitted - before;
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  before = backend->device->compute.submitted;
+  after = run_once (setup, executable);
+  all = backend->device->compute.submitted - before;
+  g_test_message ("%u of %u segments", (guint) done, (guint) all);
+  g_assert_cmpuint (done, <, all);
+  g_assert_true (g_bytes_equal (after, expected));
+}
+
+/* Memory */
+
+static void
+test_weights (void)
+{
+  g_autoptr(ZimVkBackend) backend = open_backend ();
+  g_autoptr(Setup) setup = setup_new ();
+  gint64 dims[] = { 64, 64 };
+  const ZimWeight *weight;
+  float *values;
+
+  if (backend == NULL)
+    return;
+  setup_begin (setup, ZIM_BACKEND (backend));
+  weight = setup_weight (setup, ZIM_DTYPE_F32, 0, 1, 2, dims);
+  values = (float *) weight->data;
+  for (guint i = 0; i < 64 * 64; i++)
+    values[i] = zim_bf16_to_f32 (zim_f32_to_bf16 (values[i]));
+  setup_output (setup, zim_program_linear (setup->program, setup_input (setup, 5, 64, 1), &weight, NULL, 1, 1));
+  for (guint i = 0; i < 3; i++)
+    {
+      g_autoptr(ZimExecutable) executable = setup_compile (setup, ZIM_PRECISION_F32);
+      g_autoptr(GBytes) bytes = run_once (setup, executable);
+
+      /* Once, and in half the space as every value is exact in bf16. */
+      g_assert_cmpuint (zim_vk_weights_get_size (backend->weights), ==, 64 * 64 * 2);
+    }
+  zim_backend_trim (ZIM_BACKEND (backend));
+  g_assert_cmpuint (zim_vk_weights_get_size (backend->weights), ==, 0);
+}
+
+/* Neither more than the device has nor more than it allocates at once; what is there works on. */
+static void
+test_out_of_memory (void)
+{
+  g_autoptr(ZimVkBackend) backend = open_backend ();
+  g_autoptr(Setup) setup = setup_new ();
+  g_autoptr(ZimExecutable) executable = NULL;
+  g_autoptr(GBytes) before = NULL, after = NULL;
+  g_autoptr(GError) error = NULL;
+
+  if (backend == NULL)
+    return;
+  setup_begin (setup, ZIM_BACKEND (backend));
+  build_program (setup);
+  executable = setup_compile (setup, ZIM_PRECISION_F32);
+  before = run_once (setup, executable);
+  g_assert_false (zim_backend_reserve (ZIM_BACKEND (backend), G_MAXSIZE / 1024, &error));
+  g_assert_error (error, ZIM_ERROR, ZIM_ERROR_OUT_OF_MEMORY);
+  g_test_message ("%s", error->message);
+  after = run_once (setup, executable);
+  g_assert_true (g_bytes_equal (before, after));
+}
+
+/* Where the host cannot write to the device's memory, everything goes through the ring: more than fits into it. */
+static void
+test_staging (void)
+{
+  g_autoptr(ZimVkBackend) backend = NULL;
+  g_autoptr(Setup) setup = setup_new ();
+  g_autoptr(ZimExecutable) executable = NULL;
+  g_autoptr(GBytes) bytes = NULL;
+  ZimTensor *x, *all;
+
+  g_setenv ("ZIM_DISABLE", "mapping", TRUE);
+  backend = open_backend ();
+  if (backend != NULL)
+    {
+      setup_begin (setup, ZIM_BACKEND (backend));
+      x = setup_input (setup, 10000, 1001, 1);
+      all = zim_program_empty (setup->program, 10000, 1001);
+      zim_program_copy_to (setup->program, x, all);
+      setup_output (setup, all);
+      setup_output (setup, zim_program_cols (setup->program, all, 13, 700));
+      executable = setup_compile (setup, ZIM_PRECISION_F32);
+      bytes = run_once (setup, executable);
+      g_assert_cmpmem (setup_result (setup, 0), 10000 * 1001 * 4, setup_values (setup, x), 10000 * 1001 * 4);
+      for (guint row = 0; row < 10000; row++)
+        g_assert_cmpmem (setup_result (setup, 1) + row * 700, 700 * 4, setup_values (setup, x) + row * 1001 + 13,
+                         700 * 4);
+    }
+  g_unsetenv ("ZIM_DISABLE");
+}
+
+/* The cache of pipelines */
+
+static char *
+find_cache (void)
+{
+  g_autofree char *folder = g_build_filename (g_get_user_cache_dir (), "zimage", "vulkan", NULL);
+  g_autoptr(GDir) dir = g_dir_open (folder, 0, NULL);
+  const char *name = dir != NULL ? g_dir_read_name (dir) : NULL;
+
+  return name != NULL ? g_build_filename (folder, name, NULL) : NULL;
+}
+
+static void
+run_anything (void)
+{
+  g_autoptr(ZimVkBackend) backend = open_backend ();
+  g_autoptr(Setup) setup = setup_new ();
+  g_autoptr(ZimExecutable) executable = NULL;
+  g_autoptr(GBytes) bytes = NULL;
+
+  setup_begin (setup, ZIM_BACKEND (backend));
+  build_program (setup);
+  executable = setup_compile (setup, ZIM_PRECISION_F32);
+  bytes = run_once (setup, executable);
+}
+
+static void
+test_damaged_cache (void)
+{
+  static const char *const damages[] = { "", "x", "not what a driver wrote, but long enough to hold a checksum and some" };
+  g_autofree char *path = NULL;
+
+  if (test_vulkan_find () < 0)
+    {
+      g_test_skip ("this machine has no Vulkan loader");
+      return;
+    }
+  run_anything ();
+  path = find_cache ();
+  g_assert_nonnull (path);
+  for (guint i = 0; i < G_N_ELEMENTS (damages); i++)
+    {
+      g_autofree char *contents = NULL;
+      gsize size;
+
+      g_assert_true (g_file_set_contents (path, damages[i], -1, NULL));
+      run_anything ();
+      g_assert_true (g_file_get_contents (path, &contents, &size, NULL));
+      g_assert_cmpuint (size, >, 32);
+      g_assert_cmpint (memcmp (contents, damages[i], strlen (damages[i])) != 0 || *damages[i] == '\0', ==, TRUE);
+    }
+}
+
+/* Errors */
+
+static void
+test_lost (void)
+{
+  g_autoptr(ZimVkBackend) backend = open_backend ();
+  g_autoptr(GError) error = NULL;
+
+  if (backend == NULL)
+    return;
+  g_assert_false (zim_vk_check (backend->device, VK_ERROR_DEVICE_LOST, "vkQueueSubmit", &error));
+  g_assert_error (error, ZIM_ERROR, ZIM_ERROR_DEVICE);
+  g_assert_nonnull (strstr (error->message, backend->device->physical->info.name));
+  g_assert_true (backend->device->is_lost);
+}
+
+/* In a process of its own, as the instance is made once in each. */
+static void
+test_no_driver (void)
+{
+  g_autoptr(GError) error = NULL;
+
+  if (g_test_subprocess ())
+    {
+      g_setenv ("VK_DRIVER_FILES", "/nonexistent", TRUE);
+      g_setenv ("VK_ICD_FILENAMES", "/nonexistent", TRUE);
+      g_assert_null (zim_vk_list (&error));
+      g_assert_error (error, ZIM_ERROR, ZIM_ERROR_DEVICE);
+      g_assert_nonnull (strstr (error->message, "river"));
+      return;
+    }
+  g_test_trap_subprocess (NULL, 0, G_TEST_SUBPROCESS_DEFAULT);
+  g_test_trap_assert_passed ();
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/vulkan/segments", test_segments);
+  g_test_add_func ("/vulkan/cancel", test_cancel);
+  g_test_add_func ("/vulkan/weights", test_weights);
+  g_test_add_func ("/vulkan/out-of-memory", test_out_of_memory);
+  g_test_add_func ("/vulkan/staging", test_staging);
+  g_test_add_func ("/vulkan/damaged-cache", test_damaged_cache);
+  g_test_add_func ("/vulkan/lost", test_lost);
+  g_test_add_func ("/vulkan/no-driver", test_no_driver);
+  return g_test_run ();
+}
