@@ -1,4 +1,4 @@
-/* test-reference.c: every fixture at every precision on every tier of the CPU
+/* test-reference.c: every fixture at every precision on every tier of the CPU and on Vulkan
  *
  * Tolerances: at f32 1e-5 for what lies within a block, 1e-4 for what has gone through a whole network; at bf16 5e-3
  * and 2e-2 with a cosine of at least 0.9995; at f16 2e-3 and 1e-2 with 0.9998.
@@ -19,8 +19,10 @@
 #include "diffusion/zim-denoiser-private.h"
 #include "diffusion/zim-text-encoder-private.h"
 #include "test-reference.h"
+#include "test-vulkan.h"
 #include "text/zim-tokenizer-private.h"
 #include "zim-enum-types.h"
+#include "zim-device.h"
 #include "zim-image.h"
 #include "zim-job.h"
 #include "zim-model-private.h"
@@ -40,7 +42,7 @@ static const Tolerance tolerances[] = {
 };
 
 typedef struct {
-  const ZimCpuKernels *kernels;
+  const ZimCpuKernels *kernels;    /* NULL: Vulkan */
   ZimPrecision         precision;
   TestCase            *test;
   ZimCheckpoint       *checkpoint;
@@ -112,12 +114,17 @@ check_tensor (const char  *name,
                         distance.norm, tolerance_for (check, name), distance.cosine);
 }
 
+static ZimBackend *vulkan; /* of all cases: what it has compiled serves the next one */
+
 static ZimBackend *
 new_backend (Check *check)
 {
   GError *error = NULL;
-  ZimBackend *backend = zim_cpu_backend_new (check->kernels, 2, &error);
+  ZimBackend *backend;
 
+  if (check->kernels == NULL)
+    return g_object_ref (vulkan);
+  backend = zim_cpu_backend_new (check->kernels, 2, &error);
   g_assert_no_error (error);
   return backend;
 }
@@ -340,20 +347,35 @@ check_picture (Check      *check,
                         smallest[check->precision]);
 }
 
+static ZimDevice *
+find_device (Check *check)
+{
+  g_autofree char *name = check->kernels == NULL ? g_strdup_printf ("vulkan:%d", test_vulkan_find ()) : NULL;
+  GError *error = NULL;
+  ZimDevice *device;
+
+  if (check->kernels != NULL)
+    g_setenv ("ZIM_CPU", check->kernels->name, TRUE);
+  device = zim_device_find (name != NULL ? name : "cpu", &error);
+  g_assert_no_error (error);
+  return device;
+}
+
 static void
 run_pipeline (Check *check)
 {
   g_autofree char *dump = g_build_filename (check->folder, "dump.safetensors", NULL);
   g_autoptr(ZimModel) model = NULL;
+  g_autoptr(ZimDevice) device = NULL;
   g_autoptr(ZimPipeline) pipeline = NULL;
   g_autoptr(ZimParams) params = case_params (check->test);
   g_autoptr(GPtrArray) images = NULL;
   GError *error = NULL;
 
-  g_setenv ("ZIM_CPU", check->kernels->name, TRUE);
   model = zim_model_open (check->folder, NULL, &error);
   g_assert_no_error (error);
-  pipeline = zim_pipeline_new (model, NULL, &error);
+  device = find_device (check);
+  pipeline = zim_pipeline_new (model, device, &error);
   g_assert_no_error (error);
   zim_pipeline_set_precision (pipeline, check->precision);
   zim_pipeline_set_dump_file (pipeline, dump);
@@ -387,6 +409,8 @@ static struct {
 static void
 leave_case (void)
 {
+  if (vulkan != NULL)
+    zim_backend_trim (vulkan);
   if (current.folder != NULL)
     remove_folder (current.folder);
   g_clear_pointer (&current.folder, g_free);
@@ -430,6 +454,13 @@ run_row (gconstpointer data)
   Check check = { row->kernels, row->precision };
   TestCase *test;
 
+  if (row->kernels == NULL && vulkan == NULL)
+    vulkan = test_vulkan_open ();
+  if (row->kernels == NULL && vulkan == NULL)
+    {
+      g_test_skip ("this machine has no Vulkan loader");
+      return;
+    }
   enter_case (row->name);
   test = check.test = current.test;
   check.checkpoint = current.checkpoint;
@@ -456,6 +487,21 @@ row_free (gpointer data)
   g_free (row);
 }
 
+/* Software Vulkan takes its time: operands of 16 bits are the same shaders with other constants, so a network of each
+ * kind and a picture are enough of them. */
+static gboolean
+is_wanted (const char          *name,
+           const ZimCpuKernels *kernels,
+           ZimPrecision         precision)
+{
+  static const char *const chosen[] = { "decode-t", "pipeline-turbo", "text-t", "transformer-96" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (chosen); i++)
+    if (g_str_equal (name, chosen[i]))
+      return TRUE;
+  return kernels != NULL || precision == ZIM_PRECISION_F32;
+}
+
 static void
 add_row (const char          *name,
          const ZimCpuKernels *kernels,
@@ -463,7 +509,8 @@ add_row (const char          *name,
 {
   g_autoptr(GEnumClass) class = g_type_class_ref (ZIM_TYPE_PRECISION);
   const char *nick = g_enum_get_value (class, precision)->value_nick;
-  g_autofree char *path = g_strdup_printf ("/reference/%s/%s/%s", name, kernels->name, nick);
+  g_autofree char *path = g_strdup_printf ("/reference/%s/%s/%s", name,
+                                           kernels != NULL ? kernels->name : "vulkan", nick);
   Row *row = g_new (Row, 1);
 
   *row = (Row) { g_strdup (name), kernels, precision };
@@ -485,11 +532,14 @@ main (int   argc,
       /* The encoder comes with image to image. */
       if (g_str_has_prefix (names[i], "encode-"))
         continue;
-      for (guint j = 0; tiers[j] != NULL; j++)
+      /* Behind the last tier stands NULL, which is Vulkan. */
+      for (guint j = 0; j == 0 || tiers[j - 1] != NULL; j++)
         for (ZimPrecision precision = ZIM_PRECISION_F32; precision <= ZIM_PRECISION_F16; precision++)
-          add_row (names[i], tiers[j], precision);
+          if (is_wanted (names[i], tiers[j], precision))
+            add_row (names[i], tiers[j], precision);
     }
   result = g_test_run ();
   leave_case ();
+  g_clear_object (&vulkan);
   return result;
 }
