@@ -10,6 +10,7 @@
 
 #include "compute/cpu/zim-cpu-private.h"
 #include "compute/vulkan/zim-vk-private.h"
+#include "compute/zim-check-private.h"
 #include "zim-device-private.h"
 #include "zim-enum-types.h"
 #include "zim-error.h"
@@ -373,9 +374,17 @@ ZimBackend *
 _zim_device_create_backend (ZimDevice  *self,
                             GError    **error)
 {
+  g_autoptr(ZimBackend) backend = NULL;
+  ZimBackend *reference;
+
   if (self->kind == ZIM_DEVICE_KIND_VULKAN)
-    return zim_vk_backend_new (self->index, error);
-  return zim_cpu_backend_new (NULL, 0, error);
+    backend = zim_vk_backend_new (self->index, error);
+  else
+    backend = zim_cpu_backend_new (NULL, 0, error);
+  if (backend == NULL || g_strcmp0 (g_getenv ("ZIM_CHECK"), "1") != 0)
+    return g_steal_pointer (&backend);
+  reference = zim_cpu_backend_new (NULL, 0, error);
+  return reference != NULL ? zim_check_backend_new (g_steal_pointer (&backend), reference) : NULL;
 }
 
 /**

@@ -15,12 +15,10 @@ constant TEAM;
 constant SUBTRACT_MEAN;
 constant HAS_WEIGHT;
 constant HAS_SCALE;
-constant HAS_RESIDUAL;   /* y = residual + all that */
 buffer f32 x;
 buffer f32 y;
 buffer f32 weight;       /* [cols of a group] */
 buffer f32 scale;        /* a row for each sample */
-buffer f32 residual;
 buffer u32x2 ranges;     /* (the row behind it, its sample) */
 push uint rows;
 push uint cols;          /* of a group */
@@ -28,7 +26,6 @@ push uint groups;        /* of a row */
 push uint x_stride;
 push uint y_stride;
 push uint scale_stride;
-push uint residual_stride;
 push float eps;
 #endif
 
@@ -106,8 +103,6 @@ main ()
         value *= weight.v[i];
       if (HAS_SCALE != 0)
         value *= scale.v[scale_at + i];
-      if (HAS_RESIDUAL != 0)
-        value += residual.v[row * residual_stride + first + i];
       y.v[y_at + i] = value;
     }
 }

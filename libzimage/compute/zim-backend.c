@@ -7,6 +7,8 @@
 
 #include "compute/zim-backend-private.h"
 
+#include "compute/zim-debug-private.h"
+
 G_DEFINE_ABSTRACT_TYPE (ZimBackend, zim_backend, G_TYPE_OBJECT)
 
 typedef struct {
@@ -39,6 +41,12 @@ zim_backend_compile (ZimBackend   *self,
     {
       g_propagate_error (error, g_error_copy (mistake));
       return NULL;
+    }
+  if (zim_debug (ZIM_DEBUG_OPS))
+    {
+      g_autofree char *text = zim_program_print (program);
+
+      zim_debug_print ("ops: %s", text);
     }
   return ZIM_BACKEND_GET_CLASS (self)->compile (self, program, precision, error);
 }

@@ -20,10 +20,9 @@ typedef enum {
 } ZimDebugFlags;
 
 typedef enum {
-  ZIM_DISABLE_FUSION = 1 << 0,   /* fusion: each operation by itself */
-  ZIM_DISABLE_SPLIT = 1 << 1,    /* split: products are not divided along k */
-  ZIM_DISABLE_MAPPING = 1 << 2,  /* mapping: device memory is not written by the host */
-  ZIM_DISABLE_CACHE = 1 << 3,    /* cache: pipelines are neither read from disk nor written */
+  ZIM_DISABLE_SPLIT = 1 << 0,   /* split: products are not divided along k */
+  ZIM_DISABLE_MAPPING = 1 << 1, /* mapping: device memory is not written by the host */
+  ZIM_DISABLE_CACHE = 1 << 2,   /* cache: pipelines are neither read from disk nor written */
 } ZimDisableFlags;
 
 gboolean zim_debug       (ZimDebugFlags    flag);

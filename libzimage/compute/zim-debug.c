@@ -15,7 +15,6 @@ static const GDebugKey debug_keys[] = {
 };
 
 static const GDebugKey disable_keys[] = {
-  { "fusion", ZIM_DISABLE_FUSION },
   { "split", ZIM_DISABLE_SPLIT },
   { "mapping", ZIM_DISABLE_MAPPING },
   { "cache", ZIM_DISABLE_CACHE },

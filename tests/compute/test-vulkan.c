@@ -236,7 +236,9 @@ run_anything (void)
 static void
 test_damaged_cache (void)
 {
-  static const char *const damages[] = { "", "x", "not what a driver wrote, but long enough to hold a checksum and some" };
+  static const char *const damages[] = {
+    "", "x", "not what a driver wrote, but long enough to hold a checksum and some",
+  };
   g_autofree char *path = NULL;
 
   if (test_vulkan_find () < 0)
@@ -258,6 +260,29 @@ test_damaged_cache (void)
       g_assert_cmpuint (size, >, 32);
       g_assert_cmpint (memcmp (contents, damages[i], strlen (damages[i])) != 0 || *damages[i] == '\0', ==, TRUE);
     }
+}
+
+/* What ZIM_DEBUG asks for is printed; the validation layer stays on. */
+static void
+test_debug (void)
+{
+  if (test_vulkan_find () < 0)
+    {
+      g_test_skip ("this machine has no Vulkan loader");
+      return;
+    }
+  if (g_test_subprocess ())
+    {
+      g_setenv ("ZIM_DEBUG", "ops,memory,time,validation", TRUE);
+      run_anything ();
+      return;
+    }
+  g_test_trap_subprocess (NULL, 0, G_TEST_SUBPROCESS_DEFAULT);
+  g_test_trap_assert_passed ();
+  g_test_trap_assert_stderr ("*zimage: ops: program *linear*");
+  g_test_trap_assert_stderr ("*zimage: ops: segment 1: matmul on 3 * 4 * 1 groups of 256*");
+  g_test_trap_assert_stderr ("*zimage: memory: a block of *");
+  g_test_trap_assert_stderr ("*zimage: time: test * ms, linear *group_norm *attention *");
 }
 
 /* Errors */
@@ -306,6 +331,7 @@ main (int    argc,
   g_test_add_func ("/vulkan/out-of-memory", test_out_of_memory);
   g_test_add_func ("/vulkan/staging", test_staging);
   g_test_add_func ("/vulkan/damaged-cache", test_damaged_cache);
+  g_test_add_func ("/vulkan/debug", test_debug);
   g_test_add_func ("/vulkan/lost", test_lost);
   g_test_add_func ("/vulkan/no-driver", test_no_driver);
   return g_test_run ();

@@ -12,6 +12,7 @@
 
 #include "compute/vulkan/zim-vk-backend-private.h"
 #include "compute/vulkan/zim-vk-pipeline-private.h"
+#include "compute/vulkan/zim-vk-times-private.h"
 #include "compute/vulkan/zim-vk-transfer-private.h"
 #include "compute/zim-arena-private.h"
 #include "compute/zim-debug-private.h"
@@ -40,6 +41,7 @@ struct _ZimVkExecutable {
   ZimVkSpan        own;        /* inputs, tables of ranges, gathered rows */
   VkDeviceAddress *bases;      /* as recorded, by tensor id */
   ZimVkRecorder   *recorder;   /* NULL until the first run */
+  ZimVkTimes      *times;      /* (nullable) */
   guint            arena_age;  /* of the arena that it addresses */
   GArray          *addresses;  /* of VkDeviceAddress: of the weights, as recorded */
 };
@@ -367,6 +369,8 @@ record (ZimVkExecutable  *self,
   if (!measure_device (device, error))
     return FALSE;
   g_clear_pointer (&self->recorder, zim_vk_recorder_free);
+  if (self->times == NULL)
+    self->times = zim_vk_times_new (device, zim_executable_get_program (ZIM_EXECUTABLE (self)));
   self->recorder = zim_vk_recorder_new (device, device->rate);
   self->arena_age = self->backend->arena_age;
   g_array_set_size (self->addresses, 0);
@@ -378,8 +382,12 @@ record (ZimVkExecutable  *self,
         g_array_append_val (self->addresses, address);
       }
   resolve_bases (self);
+  zim_vk_times_mark (self->times, self->recorder, 0);
   for (guint i = 0; i < n_ops; i++)
-    record_op (self, i);
+    {
+      record_op (self, i);
+      zim_vk_times_mark (self->times, self->recorder, i + 1);
+    }
   if (!zim_vk_recorder_finish (self->recorder, error))
     {
       g_clear_pointer (&self->recorder, zim_vk_recorder_free);
@@ -550,6 +558,8 @@ zim_vk_executable_run (ZimExecutable     *executable,
             write_embeddings (self, bindings, n_bindings, error) && submit (self, cancellable, error) &&
             read_outputs (self, bindings, n_bindings, error);
   release_weights (self);
+  if (is_done)
+    zim_vk_times_print (self->times);
   return is_done && !g_cancellable_set_error_if_cancelled (cancellable, error);
 }
 
@@ -580,6 +590,7 @@ zim_vk_executable_finalize (GObject *object)
   ZimVkExecutable *self = ZIM_VK_EXECUTABLE (object);
 
   g_clear_pointer (&self->recorder, zim_vk_recorder_free);
+  g_clear_pointer (&self->times, zim_vk_times_free);
   for (guint i = 0; i < 2 * get_ops (self)->len; i++)
     if (self->ops[i / 2].packings[i % 2] != NULL)
       zim_vk_weights_drop (self->backend->weights, self->ops[i / 2].packings[i % 2]);

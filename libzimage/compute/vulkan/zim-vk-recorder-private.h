@@ -56,10 +56,11 @@ void             zim_vk_recorder_dispatch_1d  (ZimVkRecorder      *self,
                                                gconstpointer       push,
                                                guint64             n,
                                                double              work);
-/* The time when everything before is done becomes the query of that number. */
+/* The time when everything before is done becomes that one of the n queries; the first one begins anew. */
 void             zim_vk_recorder_timestamp    (ZimVkRecorder      *self,
                                                VkQueryPool         pool,
-                                               guint               query);
+                                               guint               query,
+                                               guint               n);
 gboolean         zim_vk_recorder_finish       (ZimVkRecorder      *self,
                                                GError            **error);
 

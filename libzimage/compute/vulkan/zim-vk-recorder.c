@@ -7,6 +7,7 @@
 
 #include "compute/vulkan/zim-vk-pipeline-private.h"
 #include "compute/vulkan/zim-vk-recorder-private.h"
+#include "compute/zim-debug-private.h"
 
 struct _ZimVkRecorder {
   ZimVkDevice *device;    /* not owned */
@@ -15,6 +16,7 @@ struct _ZimVkRecorder {
   GArray      *segments;  /* of VkCommandBuffer; the last one is the current */
   GArray      *accesses;  /* of ZimVkAccess, since the last barrier between operations */
   VkPipeline   pipeline;  /* bound in the current segment */
+  gboolean     prints;    /* what is recorded */
   GError      *error;
 };
 
@@ -55,6 +57,7 @@ zim_vk_recorder_new (ZimVkDevice *device,
 
   self->device = device;
   self->max_work = rate * ZIM_VK_SEGMENT_SECONDS;
+  self->prints = zim_debug (ZIM_DEBUG_OPS);
   self->segments = g_array_new (FALSE, FALSE, sizeof (VkCommandBuffer));
   self->accesses = g_array_new (FALSE, FALSE, sizeof (ZimVkAccess));
   begin_segment (self);
@@ -143,6 +146,9 @@ zim_vk_recorder_dispatch (ZimVkRecorder     *self,
   double each = work / n;
   VkPipeline pipeline = VK_NULL_HANDLE;
 
+  if (self->prints)
+    zim_debug_print ("ops: segment %u: %s on %u × %u × %u groups of %u", self->segments->len, shader->name, x, y, z,
+                     *(const guint32 *) constants);
   if (self->error == NULL)
     pipeline = zim_vk_pipelines_get (self->device->pipelines, shader, constants, &self->error);
   while (self->error == NULL && base[axis] < n)
@@ -178,14 +184,15 @@ zim_vk_recorder_dispatch_1d (ZimVkRecorder     *self,
 void
 zim_vk_recorder_timestamp (ZimVkRecorder *self,
                            VkQueryPool    pool,
-                           guint          query)
+                           guint          query,
+                           guint          n)
 {
   ZimVkDevice *device = self->device;
 
   if (self->error != NULL)
     return;
   if (query == 0)
-    device->vk.CmdResetQueryPool (current_commands (self), pool, 0, G_MAXUINT32);
+    device->vk.CmdResetQueryPool (current_commands (self), pool, 0, n);
   device->vk.CmdWriteTimestamp (current_commands (self), VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, pool, query);
 }
 

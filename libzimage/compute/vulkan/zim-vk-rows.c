@@ -119,7 +119,7 @@ norm_emit (const ZimVkCall *call)
   gint64 groups = out->cols / op->norm.group;
   guint team = choose_team (op->norm.group);
   ZimVkNormConstants constants = {
-    GROUP_SIZE, team, op->kind == ZIM_OP_LAYER_NORM, call->packings[0] != NULL, scale != NULL, FALSE,
+    GROUP_SIZE, team, op->kind == ZIM_OP_LAYER_NORM, call->packings[0] != NULL, scale != NULL,
   };
   ZimVkNormPush push = {
     .x = zim_vk_tensor_address (call, x),
