@@ -16,7 +16,7 @@ test_vulkan_find (void)
   const char *name = g_getenv ("ZIM_TEST_VULKAN");
   GPtrArray *list;
 
-  if (dlopen ("libvulkan.so.1", RTLD_NOW | RTLD_LOCAL) == NULL)
+  if (g_strcmp0 (name, "none") == 0 || dlopen ("libvulkan.so.1", RTLD_NOW | RTLD_LOCAL) == NULL)
     return -1;
   list = zim_vk_list (&error);
   g_assert_no_error (error);

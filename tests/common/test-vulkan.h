@@ -10,7 +10,8 @@
 G_BEGIN_DECLS
 
 /* Its number among all: that of which ZIM_TEST_VULKAN is a part of the name, else the first, which on most machines is
- * software, slow and good enough. Negative on a machine without the loader; one without a driver fails the test. */
+ * software, slow and good enough. Negative on a machine without the loader, or for “none”; a machine without a driver
+ * fails the test. */
 int         test_vulkan_find (void);
 
 /* A backend on it, or NULL without the loader. */

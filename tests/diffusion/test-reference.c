@@ -177,6 +177,64 @@ run_transformer (Check *check)
   zim_modulation_clear (&modulation);
 }
 
+/* Overflow: f16 ends at 65504, which a network whose inputs are fifty times as large as they should be passes by
+ * far. */
+
+static float *
+run_enlarged (Check      *check,
+              ZimBackend *backend,
+              gsize      *n)
+{
+  g_autoptr(ZimTransformer) transformer = zim_transformer_new (check->checkpoint, NULL);
+  g_autoptr(ZimDenoiser) denoiser = NULL;
+  gint64 latent_dims[3], feature_dims[3];
+  g_autofree float *latents = test_case_input (check->test, "latents", latent_dims);
+  g_autofree float *features = test_case_input (check->test, "features", feature_dims);
+  float t = (float) json_object_get_double_member (check->test->json, "t"), *velocity;
+  ZimModulation modulation = { 0 };
+  GError *error = NULL;
+
+  *n = (gsize) (latent_dims[0] * latent_dims[1] * latent_dims[2]);
+  velocity = g_new (float, *n);
+  for (gsize i = 0; i < *n; i++)
+    latents[i] *= 50;
+  for (gint64 i = 0; i < feature_dims[0] * feature_dims[1]; i++)
+    features[i] *= 50;
+  denoiser = zim_denoiser_new (transformer, backend, check->precision, latent_dims[1], latent_dims[2], feature_dims[0],
+                               FALSE, &error);
+  g_assert_no_error (error);
+  zim_modulation_init (&modulation, transformer, backend, check->precision, &t, 1, NULL, NULL, NULL, &error);
+  g_assert_no_error (error);
+  zim_denoiser_set_caption (denoiser, features, NULL, NULL, NULL, &error);
+  g_assert_no_error (error);
+  zim_denoiser_run (denoiser, &modulation, 0, latents, velocity, NULL, NULL, NULL, &error);
+  g_assert_no_error (error);
+  zim_modulation_clear (&modulation);
+  return velocity;
+}
+
+static void
+check_enlarged (Check *check)
+{
+  Check reference = { zim_cpu_kernels_get (NULL), ZIM_PRECISION_F32, check->test, check->checkpoint };
+  g_autoptr(ZimBackend) backend = new_backend (check);
+  g_autoptr(ZimBackend) cpu = new_backend (&reference);
+  gsize n;
+  g_autofree float *expected = run_enlarged (&reference, cpu, &n);
+  g_autofree float *actual = run_enlarged (check, backend, &n);
+  double product = 0, a = 0, b = 0;
+
+  for (gsize i = 0; i < n; i++)
+    {
+      g_assert_true (isfinite (actual[i]));
+      product += (double) actual[i] * expected[i];
+      a += (double) actual[i] * actual[i];
+      b += (double) expected[i] * expected[i];
+    }
+  g_test_message ("cosine %.6f", product / sqrt (a * b));
+  g_assert_cmpfloat (product / sqrt (a * b), >=, tolerances[check->precision].cosine);
+}
+
 static GArray *
 tokenize (TestCase *test)
 {
@@ -479,6 +537,24 @@ run_row (gconstpointer data)
 }
 
 static void
+test_overflow (void)
+{
+  Check check = { NULL, ZIM_PRECISION_F16 };
+
+  enter_case ("transformer-96");
+  check.test = current.test;
+  check.checkpoint = current.checkpoint;
+  for (guint i = 0; i < 2; i++)
+    {
+      check.kernels = i == 0 ? zim_cpu_kernels_get (NULL) : NULL;
+      if (check.kernels == NULL && vulkan == NULL)
+        vulkan = test_vulkan_open ();
+      if (check.kernels != NULL || vulkan != NULL)
+        check_enlarged (&check);
+    }
+}
+
+static void
 row_free (gpointer data)
 {
   Row *row = data;
@@ -538,6 +614,7 @@ main (int   argc,
           if (is_wanted (names[i], tiers[j], precision))
             add_row (names[i], tiers[j], precision);
     }
+  g_test_add_func ("/reference/overflow", test_overflow);
   result = g_test_run ();
   leave_case ();
   g_clear_object (&vulkan);

@@ -8,7 +8,9 @@
 #include <math.h>
 
 #include "test-reference.h"
+#include "test-vulkan.h"
 #include "test-weights.h"
+#include "zim-device.h"
 #include "zim-error.h"
 #include "zim-image.h"
 #include "zim-job.h"
@@ -611,6 +613,27 @@ fill_damaged (const char   *name,
 }
 
 static void
+check_damaged (Fixture      *fixture,
+               const char   *name,
+               ZimDevice    *device,
+               ZimPrecision  precision)
+{
+  Damage damage = { name, fixture->test->weight_shift };
+  GBytes *tokenizer = zim_checkpoint_get_tokenizer (fixture->checkpoint);
+  ZimCheckpoint *checkpoint =
+    zim_checkpoint_new_generated (&fixture->test->config, tokenizer, ZIM_DTYPE_BF16, fill_damaged, &damage);
+  g_autoptr(ZimModel) model = _zim_model_new_for_checkpoint (checkpoint, "damaged", NULL);
+  g_autoptr(ZimPipeline) pipeline = zim_pipeline_new (model, device, NULL);
+  g_autoptr(ZimParams) params = new_params (1);
+  g_autoptr(GError) error = NULL;
+
+  zim_pipeline_set_precision (pipeline, precision);
+  g_assert_null (zim_pipeline_generate (pipeline, params, NULL, &error));
+  g_assert_error (error, ZIM_ERROR, ZIM_ERROR_NON_FINITE);
+  zim_checkpoint_unref (checkpoint);
+}
+
+static void
 test_damaged_weights (Fixture       *fixture,
                       gconstpointer  data)
 {
@@ -626,21 +649,26 @@ test_damaged_weights (Fixture       *fixture,
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     for (ZimPrecision precision = ZIM_PRECISION_F32; precision <= ZIM_PRECISION_F16; precision++)
-      {
-        Damage damage = { names[i], fixture->test->weight_shift };
-        GBytes *tokenizer = zim_checkpoint_get_tokenizer (fixture->checkpoint);
-        ZimCheckpoint *checkpoint =
-          zim_checkpoint_new_generated (&fixture->test->config, tokenizer, ZIM_DTYPE_BF16, fill_damaged, &damage);
-        g_autoptr(ZimModel) model = _zim_model_new_for_checkpoint (checkpoint, "damaged", NULL);
-        g_autoptr(ZimPipeline) pipeline = zim_pipeline_new (model, NULL, NULL);
-        g_autoptr(ZimParams) params = new_params (1);
-        g_autoptr(GError) error = NULL;
+      check_damaged (fixture, names[i], NULL, precision);
+}
 
-        zim_pipeline_set_precision (pipeline, precision);
-        g_assert_null (zim_pipeline_generate (pipeline, params, NULL, &error));
-        g_assert_error (error, ZIM_ERROR, ZIM_ERROR_NON_FINITE);
-        zim_checkpoint_unref (checkpoint);
-      }
+/* One weight of each network is enough: the operations have cases of their own. */
+static void
+test_damaged_weights_on_vulkan (Fixture       *fixture,
+                                gconstpointer  data)
+{
+  g_autofree char *name = g_strdup_printf ("vulkan:%d", test_vulkan_find ());
+  g_autoptr(ZimDevice) device = NULL;
+
+  if (test_vulkan_find () < 0)
+    {
+      g_test_skip ("this machine has no Vulkan loader");
+      return;
+    }
+  device = zim_device_find (name, NULL);
+  check_damaged (fixture, "text_encoder/layers.1.mlp.down_proj.weight", device, ZIM_PRECISION_F32);
+  check_damaged (fixture, "transformer/layers.1.feed_forward.w2.weight", device, ZIM_PRECISION_F16);
+  check_damaged (fixture, "vae/decoder.conv_in.weight", device, ZIM_PRECISION_F32);
 }
 
 /* Memory */
@@ -744,6 +772,7 @@ main (int   argc,
   ADD ("invalid-params", test_invalid_params);
   ADD ("long-prompt", test_long_prompt);
   ADD ("damaged-weights", test_damaged_weights);
+  ADD ("damaged-weights-on-vulkan", test_damaged_weights_on_vulkan);
   ADD ("planned-memory", test_planned_memory);
   ADD ("planned-memory/async", test_planned_memory_async);
   return g_test_run ();
