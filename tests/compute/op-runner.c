@@ -33,18 +33,25 @@ typedef struct {
 static struct {
   const Case *test_case;
   Setup      *setup;
+  guint       key_block;              /* that the expected results are of */
   GPtrArray  *expected[N_PRECISIONS]; /* of Expected, one for each output */
 } current;
 
 static const char *const precision_names[N_PRECISIONS] = { "auto", "f32", "bf16", "f16" };
 
 static void
+forget_expected (void)
+{
+  for (guint i = 0; i < N_PRECISIONS; i++)
+    g_clear_pointer (&current.expected[i], g_ptr_array_unref);
+}
+
+static void
 forget_case (void)
 {
   devices_trim ();
   g_clear_pointer (&current.setup, setup_free);
-  for (guint i = 0; i < N_PRECISIONS; i++)
-    g_clear_pointer (&current.expected[i], g_ptr_array_unref);
+  forget_expected ();
   current.test_case = NULL;
 }
 
@@ -69,6 +76,10 @@ get_expected (const Run *run)
   const Setup *setup = current.setup;
   g_autoptr(Reference) reference = NULL;
 
+  /* Tiers share the results; another kind of device may walk over keys in other blocks. */
+  if (current.key_block != run->device->key_block)
+    forget_expected ();
+  current.key_block = run->device->key_block;
   if (*expected != NULL)
     return *expected;
   reference = reference_new (setup->program, run->precision, run->device->key_block);
