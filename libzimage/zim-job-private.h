@@ -37,11 +37,12 @@ void          _zim_job_post_preview    (ZimJob       *self,
                                         GdkPixbuf    *preview);
 void          _zim_job_post_image      (ZimJob       *self,
                                         ZimImage     *image);
-/* The end, after all images or with an error, which it takes. */
+/* The end, after all images or with an error. Takes the error and a reference to the job: if it is the last one, the job
+ * is finalized in its context and not in a worker. */
 void          _zim_job_post_end        (ZimJob       *self,
                                         GError       *error);
 
-/* Of the pipeline: takes a job that has not begun out of the queue. */
+/* Of the pipeline: takes a job that has not begun out of the queue; the queue's reference is then the caller's. */
 gboolean      _zim_pipeline_withdraw   (ZimPipeline  *pipeline,
                                         ZimJob       *job);
 /* Of the pipeline: emits ::progress. In the job's context. */

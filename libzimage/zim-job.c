@@ -574,8 +574,9 @@ void
 _zim_job_post_end (ZimJob *self,
                    GError *error)
 {
-  Post *post = post_new (self);
+  Post *post = g_new0 (Post, 1);
 
+  post->job = self;
   post->error = error;
   post_send (post, on_end);
 }
@@ -610,6 +611,7 @@ zim_job_cancel (ZimJob *self)
 
   pipeline = dup_pipeline (self);
   g_cancellable_cancel (self->cancellable);
+  /* The queue's reference is now the post's. */
   if (pipeline != NULL && _zim_pipeline_withdraw (pipeline, self))
     _zim_job_post_end (self, g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, _("The job was cancelled")));
 }

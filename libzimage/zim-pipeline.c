@@ -382,6 +382,7 @@ get_context (ZimPipeline    *self,
   return TRUE;
 }
 
+/* Takes the job. */
 static void
 run_job (ZimPipeline *self,
          ZimJob      *job)
@@ -423,10 +424,7 @@ worker_main (gpointer data)
   ZimJob *job;
 
   while ((job = take_job (self)) != NULL)
-    {
-      run_job (self, job);
-      g_object_unref (job);
-    }
+    run_job (self, job);
   return NULL;
 }
 
@@ -439,8 +437,6 @@ _zim_pipeline_withdraw (ZimPipeline *self,
   g_mutex_lock (&self->lock);
   found = g_queue_remove (&self->queue, job);
   g_mutex_unlock (&self->lock);
-  if (found)
-    g_object_unref (job);
   return found;
 }
 
