@@ -37,8 +37,8 @@ void          _zim_job_post_preview    (ZimJob       *self,
                                         GdkPixbuf    *preview);
 void          _zim_job_post_image      (ZimJob       *self,
                                         ZimImage     *image);
-/* The end, after all images or with an error. Takes the error and a reference to the job: if it is the last one, the job
- * is finalized in its context and not in a worker. */
+/* The end, after all images or with an error. Takes the error and a reference to the job: if it is the last one, the
+ * job is finalized in its context and not in a worker. */
 void          _zim_job_post_end        (ZimJob       *self,
                                         GError       *error);
 

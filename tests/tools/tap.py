@@ -11,6 +11,22 @@ class TapResult(unittest.TestResult):
     def report(self, line, test, details=""):
         name = test.id().removeprefix("__main__.")
         print(f"{line} {self.testsRun} {name}{details}", flush=True)
+        self.is_reported = True
+
+    def startTest(self, test):
+        super().startTest(test)
+        self.is_reported = False
+
+    def stopTest(self, test):
+        super().stopTest(test)
+        # Nothing else is called for a test some of whose parts have failed.
+        if not self.is_reported:
+            self.report("not ok", test)
+
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            print(subtest, (self.failures + self.errors)[-1][1], sep="\n", file=sys.stderr)
 
     def addSuccess(self, test):
         self.report("ok", test)
