@@ -171,6 +171,26 @@ _zim_checkpoint_add_folder (ZimCheckpoint  *self,
   return FALSE;
 }
 
+/* What a model has beside its weights; none but the configurations and the tokenizer is needed. */
+static const char *const config_files[] = {
+  "model_index.json", "scheduler/scheduler_config.json", "text_encoder/config.json",
+  "text_encoder/generation_config.json", "tokenizer/tokenizer.json", "tokenizer/tokenizer_config.json",
+  "tokenizer/vocab.json", "transformer/config.json", "vae/config.json", "zimage.json",
+};
+
+static void
+note_config_files (ZimCheckpoint *self,
+                   const char    *folder)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (config_files); i++)
+    {
+      g_autofree char *path = g_build_filename (folder, config_files[i], NULL);
+
+      if (g_file_test (path, G_FILE_TEST_EXISTS))
+        _zim_checkpoint_add_config (self, config_files[i], path);
+    }
+}
+
 ZimCheckpoint *
 zim_checkpoint_open_folder (const char    *path,
                             GCancellable  *cancellable,
@@ -192,6 +212,7 @@ zim_checkpoint_open_folder (const char    *path,
       if (!_zim_checkpoint_add_folder (self, i, folder, cancellable, error))
         return NULL;
     }
+  note_config_files (self, path);
   tokenizer = g_build_filename (path, "tokenizer", "tokenizer.json", NULL);
   self->tokenizer = zim_file_map (tokenizer, error);
   return self->tokenizer != NULL ? g_steal_pointer (&self) : NULL;
@@ -211,38 +232,27 @@ make_folder (const char  *path,
   return FALSE;
 }
 
-/* Qwen3's published files name its weights after the class around the network. */
-static void
-add_prefixes (GArray       *weights,
-              GStringChunk *names)
-{
-  for (guint i = 0; i < weights->len; i++)
-    {
-      ZimWeight *weight = &g_array_index (weights, ZimWeight, i);
-      g_autofree char *name = g_strconcat ("model.", weight->name, NULL);
-
-      if (!g_str_has_prefix (weight->name, "lm_head."))
-        weight->name = g_string_chunk_insert (names, name);
-    }
-}
-
 static gboolean
 write_component (ZimCheckpoint  *self,
                  ZimComponent    component,
                  const char     *folder,
                  GError        **error)
 {
-  gboolean is_text = component == ZIM_COMPONENT_TEXT_ENCODER;
   g_autoptr(GPtrArray) list = zim_checkpoint_list (self, component);
   g_autoptr(GArray) weights = g_array_new (FALSE, FALSE, sizeof (ZimWeight));
   g_autoptr(GStringChunk) names = g_string_chunk_new (4096);
   g_autofree char *parent = g_build_filename (folder, _zim_component_get_name (component), NULL);
-  g_autofree char *path = g_strdup_printf ("%s/%s.safetensors", parent, stems[is_text ? 1 : 0]);
+  g_autofree char *path = g_strdup_printf ("%s/%s.safetensors", parent,
+                                           stems[component == ZIM_COMPONENT_TEXT_ENCODER ? 1 : 0]);
 
   for (guint i = 0; i < list->len; i++)
-    g_array_append_vals (weights, g_ptr_array_index (list, i), 1);
-  if (is_text)
-    add_prefixes (weights, names);
+    {
+      ZimWeight weight = *(const ZimWeight *) g_ptr_array_index (list, i);
+      g_autofree char *name = zim_checkpoint_full_name (component, weight.name);
+
+      weight.name = g_string_chunk_insert (names, strchr (name, '/') + 1);
+      g_array_append_val (weights, weight);
+    }
   return make_folder (parent, error) &&
          zim_safetensors_write (path, (const ZimWeight *) (void *) weights->data, weights->len,
                                 error);

@@ -14,6 +14,7 @@ typedef struct {
   ZimWeight   weight;  /* its name is the key in entries */
   char       *name;    /* owns weight.name, perhaps with a prefix before it */
   const char *path;    /* no-ref: of the file that holds it */
+  const guint8 *base;  /* (nullable) no-ref: where that file is mapped */
   const char *foreign; /* (nullable) no-ref: a type that ZimDType lacks; weight is then only a name */
   gsize       mapped;  /* bytes of memory of its own behind weight.data */
 } ZimEntry;
@@ -30,6 +31,7 @@ struct _ZimCheckpoint {
   ZimConfig        config;
   GBytes          *tokenizer;
   ZimStored        components[ZIM_N_COMPONENTS];
+  GTree           *files; /* (nullable) name → path of each configuration file that the model came with */
 
   /* Of a generated one: entries then change, under the lock. */
   ZimFillFunc      fill; /* (nullable) */
@@ -49,6 +51,23 @@ const ZimEntry *_zim_checkpoint_find           (ZimCheckpoint    *self,
 gboolean        _zim_checkpoint_add            (ZimCheckpoint    *self,
                                                 ZimComponent      component,
                                                 ZimEntry         *entry,
+                                                GError          **error);
+
+/* Takes note of a configuration file. */
+void            _zim_checkpoint_add_config     (ZimCheckpoint    *self,
+                                                const char       *name,
+                                                const char       *path);
+
+/* One stored tensor under its names in use here. weight is NULL for one of a type that ZimDType lacks, foreign then
+ * that type. */
+gboolean        _zim_checkpoint_add_stored     (ZimCheckpoint    *self,
+                                                ZimComponent      component,
+                                                const char       *path,
+                                                const guint8     *base,
+                                                const char       *stored_name,
+                                                const ZimWeight  *weight,
+                                                const char       *foreign,
+                                                guint             n_up_blocks,
                                                 GError          **error);
 
 /* All tensors of a file whose names start with the prefix, under the names that are in use here. */

@@ -41,6 +41,23 @@ ZimCheckpoint   *zim_checkpoint_open_folder  (const char                *path,
 ZimCheckpoint   *zim_checkpoint_open_parts   (const ZimCheckpointParts  *parts,
                                               GCancellable              *cancellable,
                                               GError                   **error);
+/* A model whose tensors and configuration files lie anywhere, as those of a store do. */
+typedef struct {
+  const char *name;       /* “transformer/layers.0.attention.to_q.weight” or “vae/config.json” */
+  const char *path;       /* of its file: safetensors with one tensor, called “data” or by its name; or JSON */
+  guint64     size;       /* that the file must have */
+  gboolean    is_tensor;
+  const char *dtype;      /* (nullable) that the tensor must have */
+  gboolean    has_shape;  /* dims are those that the tensor must have */
+  guint       n_dims;
+  const gint64 *dims;
+} ZimCheckpointBlob;
+
+ZimCheckpoint   *zim_checkpoint_open_blobs   (const char                *name,
+                                              const ZimCheckpointBlob   *blobs,
+                                              guint                      n_blobs,
+                                              GCancellable              *cancellable,
+                                              GError                   **error);
 ZimCheckpoint   *zim_checkpoint_ref          (ZimCheckpoint             *self);
 void             zim_checkpoint_unref        (ZimCheckpoint             *self);
 
@@ -49,6 +66,29 @@ const ZimConfig *zim_checkpoint_get_config   (ZimCheckpoint             *self);
 
 /* (transfer none) tokenizer.json; (nullable) if generated. */
 GBytes          *zim_checkpoint_get_tokenizer (ZimCheckpoint            *self);
+
+/* Calls func with the name and the bytes of every file but the weights, as a diffusers folder has them: those that the
+ * model came with, or else made from its configuration. */
+typedef gboolean (*ZimCheckpointFileFunc) (const char  *name,
+                                           GBytes      *bytes,
+                                           gpointer     user_data,
+                                           GError     **error);
+
+gboolean         zim_checkpoint_foreach_file (ZimCheckpoint             *self,
+                                              ZimCheckpointFileFunc      func,
+                                              gpointer                   user_data,
+                                              GError                   **error);
+
+/* The file that holds a weight of the checkpoint and where in it the data starts. FALSE if it is in none. */
+gboolean         zim_checkpoint_locate       (ZimCheckpoint             *self,
+                                              ZimComponent               component,
+                                              const ZimWeight           *weight,
+                                              const char               **path,
+                                              guint64                   *offset);
+
+/* The name of a weight in a diffusers folder: “text_encoder/model.layers.0.mlp.up_proj.weight”. (transfer full) */
+char            *zim_checkpoint_full_name    (ZimComponent               component,
+                                              const char                *name);
 
 /* The weight of that name, or NULL if the checkpoint has none (or one of a type that ZimDType
  * lacks). A fused ComfyUI tensor is found under its parts' names (attention.qkv rows as to_q,

@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include "formats/zim-checkpoint-internal.h"
+#include "formats/zim-file-private.h"
 #include "formats/zim-json-private.h"
 #include "formats/zim-name-map-private.h"
 #include "zim-error.h"
@@ -76,6 +77,7 @@ zim_checkpoint_unref (ZimCheckpoint *self)
       g_ptr_array_unref (self->components[i].files);
       g_free (self->components[i].path);
     }
+  g_clear_pointer (&self->files, g_tree_unref);
   g_clear_pointer (&self->tokenizer, g_bytes_unref);
   zim_config_clear (&self->config);
   g_mutex_clear (&self->lock);
@@ -179,16 +181,16 @@ take_rows (ZimWeight  *weight,
   return FALSE;
 }
 
-/* One stored tensor under its names. weight is NULL for one of a foreign type. */
-static gboolean
-add_stored (ZimCheckpoint    *self,
-            ZimComponent      component,
-            const char       *path,
-            const char       *stored_name,
-            const ZimWeight  *weight,
-            const char       *foreign,
-            guint             n_up_blocks,
-            GError          **error)
+gboolean
+_zim_checkpoint_add_stored (ZimCheckpoint    *self,
+                            ZimComponent      component,
+                            const char       *path,
+                            const guint8     *base,
+                            const char       *stored_name,
+                            const ZimWeight  *weight,
+                            const char       *foreign,
+                            guint             n_up_blocks,
+                            GError          **error)
 {
   g_auto(GStrv) names = zim_name_map (component, stored_name, n_up_blocks);
   guint n = g_strv_length (names);
@@ -200,6 +202,7 @@ add_stored (ZimCheckpoint    *self,
       if (weight != NULL)
         entry->weight = *weight;
       entry->path = path;
+      entry->base = base;
       entry->foreign = foreign;
       entry->name = g_strdup (names[i]);
       entry->weight.name = entry->name;
@@ -249,9 +252,9 @@ add_foreign (ZimCheckpoint   *self,
   g_hash_table_iter_init (&iter, zim_safetensors_get_foreign (file));
   while (g_hash_table_iter_next (&iter, &name, &type))
     if (g_str_has_prefix (name, prefix) &&
-        !add_stored (self, component, zim_safetensors_get_path (file),
-                     (char *) name + strlen (prefix),
-                     NULL, type, n_up_blocks, error))
+        !_zim_checkpoint_add_stored (self, component, zim_safetensors_get_path (file),
+                                     zim_safetensors_get_base (file), (char *) name + strlen (prefix),
+                                     NULL, type, n_up_blocks, error))
       return FALSE;
   return TRUE;
 }
@@ -271,12 +274,97 @@ _zim_checkpoint_add_file (ZimCheckpoint   *self,
       const ZimWeight *weight = zim_safetensors_get (file, i);
 
       if (g_str_has_prefix (weight->name, prefix) &&
-          !add_stored (self, component, zim_safetensors_get_path (file),
-                       weight->name + strlen (prefix),
-                       weight, NULL, n_up_blocks, error))
+          !_zim_checkpoint_add_stored (self, component, zim_safetensors_get_path (file),
+                                       zim_safetensors_get_base (file),
+                                       weight->name + strlen (prefix), weight, NULL, n_up_blocks,
+                                       error))
         return FALSE;
     }
   return add_foreign (self, component, file, prefix, n_up_blocks, error);
+}
+
+char *
+zim_checkpoint_full_name (ZimComponent  component,
+                          const char   *name)
+{
+  /* Qwen3's published files name its weights after the class around the network. */
+  gboolean prefixed = component == ZIM_COMPONENT_TEXT_ENCODER && !g_str_has_prefix (name, "lm_head.");
+
+  return g_strconcat (_zim_component_get_name (component), prefixed ? "/model." : "/", name, NULL);
+}
+
+gboolean
+zim_checkpoint_locate (ZimCheckpoint    *self,
+                       ZimComponent      component,
+                       const ZimWeight  *weight,
+                       const char      **path,
+                       guint64          *offset)
+{
+  const ZimEntry *entry = _zim_checkpoint_find (self, component, weight->name);
+
+  if (entry == NULL || entry->base == NULL)
+    return FALSE;
+  *path = entry->path;
+  *offset = (guint64) (weight->data - entry->base);
+  return TRUE;
+}
+
+/* Configuration files */
+
+static int
+compare_files (gconstpointer a,
+               gconstpointer b,
+               gpointer      unused)
+{
+  return strcmp (a, b);
+}
+
+void
+_zim_checkpoint_add_config (ZimCheckpoint *self,
+                            const char    *name,
+                            const char    *path)
+{
+  if (self->files == NULL)
+    self->files = g_tree_new_full (compare_files, NULL, g_free, g_free);
+  g_tree_insert (self->files, g_strdup (name), g_strdup (path));
+}
+
+typedef struct {
+  ZimCheckpointFileFunc func;
+  gpointer              user_data;
+} Visit;
+
+static gboolean
+visit_text (const char  *name,
+            const char  *text,
+            gpointer     user_data,
+            GError     **error)
+{
+  Visit *visit = user_data;
+  g_autoptr(GBytes) bytes = g_bytes_new_static (text, strlen (text));
+
+  return visit->func (name, bytes, visit->user_data, error);
+}
+
+gboolean
+zim_checkpoint_foreach_file (ZimCheckpoint          *self,
+                             ZimCheckpointFileFunc   func,
+                             gpointer                user_data,
+                             GError                **error)
+{
+  Visit visit = { func, user_data };
+
+  if (self->files == NULL)
+    return (self->tokenizer == NULL || func ("tokenizer/tokenizer.json", self->tokenizer, user_data, error)) &&
+           zim_config_foreach_file (&self->config, visit_text, &visit, error);
+  for (GTreeNode *node = g_tree_node_first (self->files); node != NULL; node = g_tree_node_next (node))
+    {
+      g_autoptr(GBytes) bytes = zim_file_map (g_tree_node_value (node), error);
+
+      if (bytes == NULL || !func (g_tree_node_key (node), bytes, user_data, error))
+        return FALSE;
+    }
+  return TRUE;
 }
 
 /* Only a generated checkpoint changes after it was opened. */

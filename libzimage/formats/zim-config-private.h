@@ -96,6 +96,21 @@ gboolean         zim_config_load_folder       (ZimConfig             *config,
                                                const char            *path,
                                                GError               **error);
 
+/* The same from files that lie anywhere. source names them all in messages that are about how they fit together. */
+typedef struct {
+  const char *index;        /* model_index.json */
+  const char *scheduler;    /* scheduler_config.json */
+  const char *text_encoder; /* the components' config.json */
+  const char *transformer;
+  const char *autoencoder;
+  const char *defaults;     /* (nullable) zimage.json */
+} ZimConfigPaths;
+
+gboolean         zim_config_load_paths        (ZimConfig             *config,
+                                               const ZimConfigPaths  *paths,
+                                               const char            *source,
+                                               GError               **error);
+
 /* One component's config.json. */
 gboolean         zim_config_load_transformer  (ZimTransformerConfig  *config,
                                                const char            *path,
@@ -125,6 +140,18 @@ void             zim_config_suggest           (ZimModelDefaults      *defaults,
  * transformers read them. The folder exists. */
 gboolean         zim_config_write_folder      (const ZimConfig       *config,
                                                const char            *path,
+                                               GError               **error);
+
+/* The same as texts: calls func with each file's path in the folder, model_index.json last. Stops when func returns
+ * FALSE. */
+typedef gboolean (*ZimConfigFunc) (const char  *name,
+                                   const char  *text,
+                                   gpointer     user_data,
+                                   GError     **error);
+
+gboolean         zim_config_foreach_file      (const ZimConfig       *config,
+                                               ZimConfigFunc          func,
+                                               gpointer               user_data,
                                                GError               **error);
 
 void             zim_config_copy              (const ZimConfig       *config,

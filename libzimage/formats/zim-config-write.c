@@ -242,19 +242,42 @@ make_scheduler (const ZimSchedulerConfig *config)
   return json;
 }
 
-/* Takes json. */
+gboolean
+zim_config_foreach_file (const ZimConfig  *config,
+                         ZimConfigFunc     func,
+                         gpointer          user_data,
+                         GError          **error)
+{
+  /* The index comes last: a folder without it is no model. */
+  const struct { const char *name; GString *json; } files[] = {
+    { "scheduler/scheduler_config.json", make_scheduler (&config->scheduler) },
+    { "text_encoder/config.json", make_text_encoder (&config->text_encoder) },
+    { "transformer/config.json", make_transformer (&config->transformer) },
+    { "vae/config.json", make_autoencoder (&config->autoencoder) },
+    { "zimage.json", make_defaults (&config->defaults) },
+    { "model_index.json", make_index () },
+  };
+  gboolean ok = TRUE;
+
+  for (guint i = 0; i < G_N_ELEMENTS (files); i++)
+    {
+      g_autoptr(GString) json = files[i].json;
+
+      g_string_append (json, "\n}\n");
+      ok = ok && func (files[i].name, json->str, user_data, error);
+    }
+  return ok;
+}
+
 static gboolean
-write_json (const char  *folder,
-            const char  *subfolder,
-            const char  *name,
-            GString     *json,
+write_file (const char  *name,
+            const char  *text,
+            gpointer     folder,
             GError     **error)
 {
-  g_autoptr(GString) text = json;
-  g_autofree char *parent = g_build_filename (folder, subfolder, NULL);
-  g_autofree char *path = g_build_filename (parent, name, NULL);
+  g_autofree char *path = g_build_filename (folder, name, NULL);
+  g_autofree char *parent = g_path_get_dirname (path);
 
-  g_string_append (text, "\n}\n");
   if (g_mkdir_with_parents (parent, 0777) != 0)
     {
       int saved = errno;
@@ -264,7 +287,7 @@ write_json (const char  *folder,
                    parent, g_strerror (saved));
       return FALSE;
     }
-  return g_file_set_contents_full (path, text->str, (gssize) text->len,
+  return g_file_set_contents_full (path, text, -1,
                                    G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE,
                                    0666, error);
 }
@@ -274,14 +297,5 @@ zim_config_write_folder (const ZimConfig  *config,
                          const char       *path,
                          GError          **error)
 {
-  /* The index comes last: a folder without it is no model. */
-  return write_json (path, "scheduler", "scheduler_config.json",
-                     make_scheduler (&config->scheduler), error) &&
-         write_json (path, "text_encoder", "config.json",
-                     make_text_encoder (&config->text_encoder), error) &&
-         write_json (path, "transformer", "config.json",
-                     make_transformer (&config->transformer), error) &&
-         write_json (path, "vae", "config.json", make_autoencoder (&config->autoencoder), error) &&
-         write_json (path, ".", "zimage.json", make_defaults (&config->defaults), error) &&
-         write_json (path, ".", "model_index.json", make_index (), error);
+  return zim_config_foreach_file (config, write_file, (gpointer) path, error);
 }

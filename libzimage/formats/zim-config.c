@@ -162,17 +162,16 @@ read_defaults (ZimJsonReader    *reader,
 
 static gboolean
 load_defaults (ZimConfig   *config,
-               const char  *folder,
+               const char  *path,
                GError     **error)
 {
-  g_autofree char *path = g_build_filename (folder, "zimage.json", NULL);
   g_autoptr(JsonNode) node = NULL;
   ZimJsonReader reader = { .source = path, .code = ZIM_ERROR_BAD_CONFIG };
 
   /* Turbo is published with a shift of 3 and the base model with 6. Others are nearer to one or the
    * other; zimage.json is there to say more. */
   zim_config_suggest (&config->defaults, config->scheduler.shift < 4.5);
-  if (!g_file_test (path, G_FILE_TEST_EXISTS))
+  if (path == NULL)
     return TRUE;
   node = zim_file_load_json (path, error);
   if (node == NULL)
@@ -235,6 +234,25 @@ zim_config_check (const ZimConfig  *config,
 }
 
 gboolean
+zim_config_load_paths (ZimConfig             *config,
+                       const ZimConfigPaths  *paths,
+                       const char            *source,
+                       GError               **error)
+{
+  memset (config, 0, sizeof *config);
+  if (load_index (paths->index, error) &&
+      load_scheduler (&config->scheduler, paths->scheduler, error) &&
+      zim_config_load_text_encoder (&config->text_encoder, paths->text_encoder, error) &&
+      zim_config_load_transformer (&config->transformer, paths->transformer, error) &&
+      zim_config_load_autoencoder (&config->autoencoder, paths->autoencoder, error) &&
+      load_defaults (config, paths->defaults, error) &&
+      zim_config_check (config, source, error))
+    return TRUE;
+  zim_config_clear (config);
+  return FALSE;
+}
+
+gboolean
 zim_config_load_folder (ZimConfig   *config,
                         const char  *path,
                         GError     **error)
@@ -244,18 +262,13 @@ zim_config_load_folder (ZimConfig   *config,
   g_autofree char *text_encoder = g_build_filename (path, "text_encoder", "config.json", NULL);
   g_autofree char *transformer = g_build_filename (path, "transformer", "config.json", NULL);
   g_autofree char *autoencoder = g_build_filename (path, "vae", "config.json", NULL);
+  g_autofree char *defaults = g_build_filename (path, "zimage.json", NULL);
+  const ZimConfigPaths paths = {
+    index, scheduler, text_encoder, transformer, autoencoder,
+    g_file_test (defaults, G_FILE_TEST_EXISTS) ? defaults : NULL,
+  };
 
-  memset (config, 0, sizeof *config);
-  if (load_index (index, error) &&
-      load_scheduler (&config->scheduler, scheduler, error) &&
-      zim_config_load_text_encoder (&config->text_encoder, text_encoder, error) &&
-      zim_config_load_transformer (&config->transformer, transformer, error) &&
-      zim_config_load_autoencoder (&config->autoencoder, autoencoder, error) &&
-      load_defaults (config, path, error) &&
-      zim_config_check (config, path, error))
-    return TRUE;
-  zim_config_clear (config);
-  return FALSE;
+  return zim_config_load_paths (config, &paths, path, error);
 }
 
 void

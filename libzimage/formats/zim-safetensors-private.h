@@ -24,6 +24,7 @@ ZimSafetensors  *zim_safetensors_new_from_bytes (GBytes         *bytes,
 ZimSafetensors  *zim_safetensors_ref          (ZimSafetensors   *self);
 void             zim_safetensors_unref        (ZimSafetensors   *self);
 const char      *zim_safetensors_get_path     (ZimSafetensors   *self);
+const guint8    *zim_safetensors_get_base     (ZimSafetensors   *self); /* the file's first byte */
 guint            zim_safetensors_get_n        (ZimSafetensors   *self);
 const ZimWeight *zim_safetensors_get          (ZimSafetensors   *self,
                                                guint             i);

@@ -446,6 +446,12 @@ zim_safetensors_get_path (ZimSafetensors *self)
   return self->path;
 }
 
+const guint8 *
+zim_safetensors_get_base (ZimSafetensors *self)
+{
+  return g_bytes_get_data (self->bytes, NULL);
+}
+
 guint
 zim_safetensors_get_n (ZimSafetensors *self)
 {
