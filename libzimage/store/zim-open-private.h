@@ -1,0 +1,25 @@
+/* zim-open-private.h: the models of a store as checkpoints
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include "formats/zim-checkpoint-private.h"
+#include "store/zim-store-name-private.h"
+
+G_BEGIN_DECLS
+
+/* $ZIMAGE_MODELS, else zimage/models in the user's data folder. (transfer full) */
+char           *zim_open_default_root  (void);
+
+/* The weights stay where they lie in the store. */
+ZimCheckpoint  *zim_open_checkpoint    (const char          *root,
+                                        const ZimStoreName  *name,
+                                        GCancellable        *cancellable,
+                                        GError             **error);
+
+/* Whether it is a name that zimage pull knows without being told where the model is. */
+gboolean        zim_open_is_known      (const ZimStoreName  *name);
+
+G_END_DECLS

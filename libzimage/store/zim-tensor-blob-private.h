@@ -1,0 +1,55 @@
+/* zim-tensor-blob-private.h: turning a weight into a blob
+ *
+ * The blob is a safetensors file of one tensor called “data”, without the tensor's name, so that weights that are the
+ * same are one blob whatever they are called. The weight is read where its file has it, in pieces: none is ever in
+ * memory as a whole. F32 that is exact in BF16 becomes BF16.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include "formats/zim-checkpoint-private.h"
+#include "store/zim-report-private.h"
+#include "store/zim-sha256-private.h"
+
+G_BEGIN_DECLS
+
+/* An open file of weights. */
+typedef struct {
+  char    *path;
+  int      fd;
+  guint64  size;     /* when it was opened, like the rest */
+  gint64   modified; /* nanoseconds */
+  guint64  device;
+  guint64  inode;
+} ZimSource;
+
+ZimSource  *zim_source_open            (const char             *path,
+                                        GError                **error);
+void        zim_source_free            (ZimSource              *self);
+
+typedef struct {
+  char             *name;   /* of the layer */
+  const ZimWeight  *weight;
+  ZimSource        *source; /* (nullable): no file has it, it is in memory */
+  guint64           offset; /* in the source */
+
+  /* The result. */
+  ZimDType          dtype;
+  guint64           size;   /* of the blob */
+  char              hex[ZIM_SHA256_HEX + 1];
+} ZimTensorBlob;
+
+/* Hashes the weight and stores it unless it is there. */
+gboolean    zim_tensor_blob_make       (ZimTensorBlob          *self,
+                                        const char             *root,
+                                        const ZimReport        *report,
+                                        GCancellable           *cancellable,
+                                        GError                **error);
+
+/* What says that a weight is the one of an earlier run: its file as it was then, and the place in it. NULL for one in
+ * memory. (transfer full) */
+char       *zim_tensor_blob_get_key    (const ZimTensorBlob    *self);
+
+G_END_DECLS
