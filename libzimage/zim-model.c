@@ -7,6 +7,7 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "store/zim-open-private.h"
 #include "zim-enum-types.h"
 #include "zim-error.h"
 #include "zim-model-private.h"
@@ -34,6 +35,7 @@ struct _ZimModel {
   ZimAutoencoder *autoencoder;
   guint64         n_parameters;
   guint64         size;
+  const char     *quantization; /* the type of most of the transformer's bytes */
 };
 
 G_DEFINE_FINAL_TYPE (ZimModel, zim_model, G_TYPE_OBJECT)
@@ -49,6 +51,7 @@ enum {
   PROP_DEFAULT_GUIDANCE,
   PROP_N_PARAMETERS,
   PROP_SIZE,
+  PROP_QUANTIZATION,
   N_PROPS
 };
 
@@ -105,6 +108,9 @@ zim_model_get_property (GObject    *object,
     case PROP_SIZE:
       g_value_set_uint64 (value, self->size);
       break;
+    case PROP_QUANTIZATION:
+      g_value_set_string (value, zim_model_get_quantization (self));
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
     }
@@ -129,7 +135,7 @@ zim_model_class_init (ZimModelClass *class)
   /**
    * ZimModel:path:
    *
-   * The folder, or the transformer’s file.
+   * The folder, the transformer’s file, or the name in the store.
    */
   properties[PROP_PATH] = g_param_spec_string ("path", NULL, NULL, NULL, flags);
 
@@ -182,6 +188,13 @@ zim_model_class_init (ZimModelClass *class)
    */
   properties[PROP_SIZE] = g_param_spec_uint64 ("size", NULL, NULL, 0, G_MAXUINT64, 0, flags);
 
+  /**
+   * ZimModel:quantization:
+   *
+   * The type that most of the transformer is stored in: `BF16`, `Q4_K`, …
+   */
+  properties[PROP_QUANTIZATION] = g_param_spec_string ("quantization", NULL, NULL, NULL, flags);
+
   g_object_class_install_properties (object_class, N_PROPS, properties);
 }
 
@@ -207,6 +220,26 @@ build_networks (ZimModel  *self,
   return (self->text_encoder = zim_text_encoder_new (self->checkpoint, error)) != NULL &&
          (self->transformer = zim_transformer_new (self->checkpoint, error)) != NULL &&
          (self->autoencoder = zim_autoencoder_new (self->checkpoint, error)) != NULL;
+}
+
+static void
+find_quantization (ZimModel *self)
+{
+  g_autoptr(GPtrArray) weights = zim_checkpoint_list (self->checkpoint, ZIM_COMPONENT_TRANSFORMER);
+  g_autoptr(GHashTable) sums = g_hash_table_new (g_direct_hash, g_direct_equal);
+  gsize most = 0;
+
+  for (guint i = 0; i < weights->len; i++)
+    {
+      const ZimWeight *weight = g_ptr_array_index (weights, i);
+      gpointer key = GUINT_TO_POINTER (weight->dtype);
+      gsize sum = GPOINTER_TO_SIZE (g_hash_table_lookup (sums, key)) + weight->size;
+
+      g_hash_table_insert (sums, key, GSIZE_TO_POINTER (sum));
+      if (sum > most)
+        self->quantization = zim_dtype_name (weight->dtype);
+      most = MAX (most, sum);
+    }
 }
 
 static void
@@ -239,6 +272,7 @@ _zim_model_new_for_checkpoint (ZimCheckpoint  *checkpoint,
   if (!build_networks (self, error))
     return NULL;
   count_parameters (self);
+  find_quantization (self);
   return g_steal_pointer (&self);
 }
 
@@ -281,24 +315,32 @@ find_installed (const char *name)
   return NULL;
 }
 
+/* The folder or file that is meant, if it is not a model of the store. */
 static char *
-resolve_name (const char  *name,
-              GError     **error)
+find_path (const char *name)
 {
-  g_autofree char *path = NULL;
+  char *path;
 
   if (is_path (name))
-    path = expand_home (name);
-  else if ((path = find_installed (name)) == NULL && g_file_test (name, G_FILE_TEST_IS_DIR))
-    path = g_strdup (name);
-  if (path != NULL && g_file_test (path, G_FILE_TEST_EXISTS))
-    return g_steal_pointer (&path);
-  if (path != NULL)
-    g_set_error (error, ZIM_ERROR, ZIM_ERROR_NOT_FOUND, _("There is no model at “%s”"), path);
+    return expand_home (name);
+  path = find_installed (name);
+  return path != NULL || !g_file_test (name, G_FILE_TEST_IS_DIR) ? path : g_strdup (name);
+}
+
+/* With the line that gets it, if anybody knows one. */
+static void
+fail_not_found (const char  *name,
+                GError     **error)
+{
+  g_autoptr(ZimStoreName) parsed = zim_store_name_parse (name, NULL);
+
+  if (parsed != NULL && (strchr (name, '/') != NULL || zim_open_is_known (parsed)))
+    g_set_error (error, ZIM_ERROR, ZIM_ERROR_NOT_FOUND,
+                 _("There is no model “%s” on this machine. This gets it: zimage pull %s"), name, name);
   else
     g_set_error (error, ZIM_ERROR, ZIM_ERROR_NOT_FOUND,
-                 _("There is no model “%s”; give the folder of a checkpoint: ./%s"), name, name);
-  return NULL;
+                 _("There is no model “%s”. A folder of weights becomes one with: zimage create %s -f FOLDER. "
+                   "It can also be used where it is: ./%s"), name, name, name);
 }
 
 static ZimModel *
@@ -339,10 +381,57 @@ open_path (const char    *path,
   return _zim_model_new_for_checkpoint (checkpoint, name, error);
 }
 
+/* NULL without an error if the store has no such model. */
+static ZimCheckpoint *
+open_stored (const char    *name,
+             GCancellable  *cancellable,
+             GError       **error)
+{
+  g_autofree char *root = zim_open_default_root ();
+  g_autoptr(ZimStoreName) parsed = zim_store_name_parse (name, NULL);
+  g_autoptr(GError) local_error = NULL;
+  ZimCheckpoint *checkpoint;
+
+  if (parsed == NULL)
+    return NULL;
+  checkpoint = zim_open_checkpoint (root, parsed, cancellable, &local_error);
+  if (checkpoint == NULL && !g_error_matches (local_error, ZIM_ERROR, ZIM_ERROR_NOT_FOUND))
+    g_propagate_error (error, g_steal_pointer (&local_error));
+  return checkpoint;
+}
+
+static ZimModel *
+open_name (const char    *name,
+           GCancellable  *cancellable,
+           GError       **error)
+{
+  g_autoptr(ZimCheckpoint) checkpoint = NULL;
+  g_autoptr(GError) local_error = NULL;
+  g_autofree char *path = NULL;
+
+  if (!is_path (name))
+    checkpoint = open_stored (name, cancellable, &local_error);
+  if (checkpoint != NULL)
+    return _zim_model_new_for_checkpoint (checkpoint, zim_checkpoint_get_path (checkpoint), error);
+  if (local_error != NULL)
+    {
+      g_propagate_error (error, g_steal_pointer (&local_error));
+      return NULL;
+    }
+  path = find_path (name);
+  if (path != NULL && g_file_test (path, G_FILE_TEST_EXISTS))
+    return open_path (path, cancellable, error);
+  if (path != NULL)
+    g_set_error (error, ZIM_ERROR, ZIM_ERROR_NOT_FOUND, _("There is no model at “%s”"), path);
+  else
+    fail_not_found (name, error);
+  return NULL;
+}
+
 /**
  * zim_model_open: (constructor)
- * @name: a path if it starts with `/`, `./`, `../` or `~` or ends in `.safetensors`; else the name of an installed
- *   model, else an existing folder
+ * @name: a path if it starts with `/`, `./`, `../` or `~` or ends in `.safetensors`; else the name of a model in the
+ *   user’s [class@ZImage.Store], else of one that is installed with a program, else an existing folder
  * @cancellable: (nullable): a cancellable
  * @error: return location for an error
  *
@@ -361,16 +450,13 @@ zim_model_open (const char    *name,
                 GCancellable  *cancellable,
                 GError       **error)
 {
-  g_autofree char *path = NULL;
-
   g_return_val_if_fail (name != NULL, NULL);
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
   if (g_cancellable_set_error_if_cancelled (cancellable, error))
     return NULL;
-  path = resolve_name (name, error);
-  return path != NULL ? open_path (path, cancellable, error) : NULL;
+  return open_name (name, cancellable, error);
 }
 
 static gboolean
@@ -605,7 +691,7 @@ zim_model_get_name (ZimModel *self)
  * zim_model_get_path:
  * @self: a model
  *
- * Gets where the model lies: its folder, or the transformer’s file.
+ * Gets where the model lies: its folder, the transformer’s file, or its name in the store.
  *
  * Returns: the path
  */
@@ -733,6 +819,55 @@ zim_model_get_size (ZimModel *self)
   g_return_val_if_fail (ZIM_IS_MODEL (self), 0);
 
   return self->size;
+}
+
+/**
+ * zim_model_get_quantization:
+ * @self: a model
+ *
+ * Gets the type that most of the transformer is stored in.
+ *
+ * Returns: the type: `BF16`, `Q4_K`, …
+ */
+const char *
+zim_model_get_quantization (ZimModel *self)
+{
+  g_return_val_if_fail (ZIM_IS_MODEL (self), NULL);
+
+  return self->quantization;
+}
+
+/**
+ * zim_model_list_tensors:
+ * @self: a model
+ *
+ * Lists the tensors of all its networks.
+ *
+ * Returns: (transfer full): of type `a(ssaxt)`: name, type, shape and bytes of each
+ */
+GVariant *
+zim_model_list_tensors (ZimModel *self)
+{
+  GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("a(ssaxt)"));
+
+  g_return_val_if_fail (ZIM_IS_MODEL (self), NULL);
+
+  for (guint component = 0; component < ZIM_N_COMPONENTS; component++)
+    {
+      g_autoptr(GPtrArray) weights = zim_checkpoint_list (self->checkpoint, component);
+
+      for (guint i = 0; i < weights->len; i++)
+        {
+          const ZimWeight *weight = g_ptr_array_index (weights, i);
+          g_autofree char *name = zim_checkpoint_full_name (component, weight->name);
+
+          g_variant_builder_add (&builder, "(ss@axt)", name, zim_dtype_name (weight->dtype),
+                                 g_variant_new_fixed_array (G_VARIANT_TYPE_INT64, weight->dims, weight->n_dims,
+                                                            sizeof *weight->dims),
+                                 (guint64) weight->size);
+        }
+    }
+  return g_variant_ref_sink (g_variant_builder_end (&builder));
 }
 
 ZimCheckpoint *

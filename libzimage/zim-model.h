@@ -71,5 +71,9 @@ ZIM_AVAILABLE_IN_ALL
 guint64     zim_model_get_n_parameters     (ZimModel             *self);
 ZIM_AVAILABLE_IN_ALL
 guint64     zim_model_get_size             (ZimModel             *self);
+ZIM_AVAILABLE_IN_ALL
+const char *zim_model_get_quantization     (ZimModel             *self);
+ZIM_AVAILABLE_IN_ALL
+GVariant   *zim_model_list_tensors         (ZimModel             *self);
 
 G_END_DECLS

@@ -20,5 +20,8 @@ typedef struct _ZimJob ZimJob;
 typedef struct _ZimModel ZimModel;
 typedef struct _ZimParams ZimParams;
 typedef struct _ZimPipeline ZimPipeline;
+typedef struct _ZimStore ZimStore;
+typedef struct _ZimStoredModel ZimStoredModel;
+typedef struct _ZimTransfer ZimTransfer;
 
 G_END_DECLS

@@ -19,4 +19,7 @@
 #include "zim-model.h"
 #include "zim-params.h"
 #include "zim-pipeline.h"
+#include "zim-store.h"
+#include "zim-stored-model.h"
+#include "zim-transfer.h"
 #undef ZIM_INSIDE
