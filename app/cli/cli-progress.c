@@ -30,7 +30,6 @@ struct _CliProgress
   gint64    noted_at; /* when the job last said anything */
   int       step;     /* of the last denoising step that was seen */
   int       total;
-  gboolean  is_utf8;
 };
 
 static char *
@@ -72,20 +71,6 @@ describe_remaining (CliProgress *self)
 }
 
 static char *
-make_bar (CliProgress *self,
-          int          width,
-          double       fraction)
-{
-  GString *bar = g_string_new (NULL);
-  int filled = (int) (fraction * width);
-
-  for (int i = 0; i < width; i++)
-    g_string_append (bar, i < filled ? (self->is_utf8 ? "█" : "#") : (self->is_utf8 ? "░" : "."));
-
-  return g_string_free (bar, FALSE);
-}
-
-static char *
 make_line (CliProgress *self,
            int          columns)
 {
@@ -95,7 +80,7 @@ make_line (CliProgress *self,
   g_autofree char *remaining = describe_remaining (self);
   g_autofree char *end = g_strdup_printf (" %3d %%  %s", (int) (fraction * 100.0), remaining);
   int width = MIN (columns - cli_text_width (label) - 1 - 22, BAR_MAX);
-  g_autofree char *bar = width >= BAR_MIN ? make_bar (self, width, fraction) : g_strdup ("");
+  g_autofree char *bar = width >= BAR_MIN ? cli_text_bar (width, fraction) : g_strdup ("");
   g_autofree char *line = g_strconcat (label, " ", bar, end, NULL);
 
   return cli_text_fit (line, MIN (columns - 1, cli_text_width (line)));
@@ -142,7 +127,6 @@ cli_progress_new (ZimJob *job)
   CliProgress *self = g_new0 (CliProgress, 1);
 
   self->job = g_object_ref (job);
-  self->is_utf8 = g_get_charset (NULL);
   if (!cli_terminal_is_smart (STDERR_FILENO))
     return self;
 

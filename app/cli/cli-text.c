@@ -51,6 +51,20 @@ cli_text_fit (const char *text,
   return g_string_free (fitted, FALSE);
 }
 
+char *
+cli_text_bar (int    width,
+              double fraction)
+{
+  GString *bar = g_string_new (NULL);
+  gboolean is_utf8 = g_get_charset (NULL);
+  int filled = (int) (fraction * width);
+
+  for (int i = 0; i < width; i++)
+    g_string_append (bar, i < filled ? (is_utf8 ? "█" : "#") : (is_utf8 ? "░" : "."));
+
+  return g_string_free (bar, FALSE);
+}
+
 CliTable *
 cli_table_new (void)
 {

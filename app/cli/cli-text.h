@@ -15,6 +15,10 @@ int   cli_text_width  (const char *text);
 char *cli_text_fit    (const char *text,
                        int         width);
 
+/* A bar that is filled up to a fraction, 0 to 1. (transfer full) */
+char *cli_text_bar    (int         width,
+                       double      fraction);
+
 /* Rows of cells, printed with the columns as wide as their widest cell. A cell that starts with a tab is aligned to
  * the right. */
 typedef GPtrArray CliTable;

@@ -35,6 +35,18 @@ int               cli_devices        (int             argc,
                                       char          **argv);
 int               cli_bench          (int             argc,
                                       char          **argv);
+int               cli_create         (int             argc,
+                                      char          **argv);
+int               cli_list           (int             argc,
+                                      char          **argv);
+int               cli_show           (int             argc,
+                                      char          **argv);
+int               cli_cp             (int             argc,
+                                      char          **argv);
+int               cli_rm             (int             argc,
+                                      char          **argv);
+int               cli_store          (int             argc,
+                                      char          **argv);
 int               cli_help           (int             argc,
                                       char          **argv);
 int               cli_version        (int             argc,

@@ -15,6 +15,12 @@
 
 static const CliCommand commands[] = {
   { "run", N_("Make pictures from a prompt"), cli_run },
+  { "create", N_("Put a model into the store"), cli_create },
+  { "list", N_("List the models of the store"), cli_list },
+  { "show", N_("Tell what a model is"), cli_show },
+  { "cp", N_("Give a model another name as well"), cli_cp },
+  { "rm", N_("Remove models"), cli_rm },
+  { "store", N_("Check the store, or free what nothing needs"), cli_store },
   { "devices", N_("List what can compute"), cli_devices },
   { "bench", N_("Measure a model on this machine"), cli_bench },
   { "help", N_("Explain a command"), cli_help },

@@ -1,0 +1,139 @@
+/* cli-create.c: “zimage create”
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+
+#include "config.h"
+
+#include <glib/gi18n.h>
+
+#include "app-format.h"
+#include "cli.h"
+#include "cli-transfer.h"
+#include "cli-wait.h"
+
+typedef struct
+{
+  char    **names;
+  char     *file;
+  char     *text_encoder;
+  char     *vae;
+  char     *tokenizer;
+  char     *variant;
+  gboolean  quiet;
+} Options;
+
+static void
+options_clear (Options *options)
+{
+  g_strfreev (options->names);
+  g_free (options->file);
+  g_free (options->text_encoder);
+  g_free (options->vae);
+  g_free (options->tokenizer);
+  g_free (options->variant);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Options, options_clear)
+
+/* What the store is made from is always a path: here, a name would be one of the store itself. */
+static char *
+get_path (const Options *options)
+{
+  if (options->file == NULL)
+    return g_strdup (".");
+  return g_canonicalize_filename (options->file, NULL);
+}
+
+static ZimModel *
+open_source (const Options  *options,
+             CliWait        *wait,
+             GError        **error)
+{
+  g_autofree char *path = get_path (options);
+  g_autoptr(GAsyncResult) result = NULL;
+
+  if (options->text_encoder != NULL || options->vae != NULL || options->tokenizer != NULL || options->variant != NULL)
+    {
+      zim_model_open_parts_async (path, options->text_encoder, options->vae, options->tokenizer, options->variant,
+                                  cli_wait_get_cancellable (wait), cli_wait_ready_cb, wait);
+      result = cli_wait_for_result (wait);
+      return zim_model_open_parts_finish (result, error);
+    }
+
+  zim_model_open_async (path, cli_wait_get_cancellable (wait), cli_wait_ready_cb, wait);
+  result = cli_wait_for_result (wait);
+  return zim_model_open_finish (result, error);
+}
+
+static gboolean
+store (const Options  *options,
+       ZimStore       *models,
+       ZimModel       *model,
+       CliWait        *wait,
+       GError        **error)
+{
+  const char *name = options->names[0];
+  g_autofree char *title = g_strdup_printf (_("Creating %s"), name);
+  g_autoptr(CliTransfer) transfer = cli_transfer_new (title);
+  g_autoptr(GAsyncResult) result = NULL;
+
+  zim_store_create_async (models, name, model, cli_transfer_get (transfer), cli_wait_get_cancellable (wait),
+                          cli_wait_ready_cb, wait);
+  result = cli_wait_for_result (wait);
+  return zim_store_create_finish (models, result, error);
+}
+
+static int
+create (const Options *options)
+{
+  g_autoptr(CliWait) wait = cli_wait_new ();
+  g_autoptr(ZimStore) models = zim_store_new (NULL);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(ZimModel) model = open_source (options, wait, &error);
+  g_autoptr(ZimStoredModel) stored = NULL;
+
+  if (model == NULL || !store (options, models, model, wait, &error))
+    return cli_wait_get_exit_code (wait, cli_report (error));
+
+  stored = zim_store_find (models, options->names[0]);
+  if (stored != NULL && !options->quiet)
+    {
+      g_autofree char *size = app_format_memory (zim_stored_model_get_size (stored));
+
+      g_print (_("Created %s (%s)\n"), zim_stored_model_get_name (stored), size);
+    }
+  return CLI_EXIT_OK;
+}
+
+int
+cli_create (int    argc,
+            char **argv)
+{
+  g_auto(Options) options = { NULL };
+  const GOptionEntry entries[] = {
+    { "file", 'f', 0, G_OPTION_ARG_FILENAME, &options.file,
+      N_("The folder of the weights, or the transformer’s file (default: this folder)"), N_("FOLDER|FILE") },
+    { "text-encoder", 0, 0, G_OPTION_ARG_FILENAME, &options.text_encoder,
+      N_("Text encoder, if FILE is only a transformer"), N_("FILE") },
+    { "vae", 0, 0, G_OPTION_ARG_FILENAME, &options.vae, N_("Autoencoder, likewise"), N_("FILE") },
+    { "tokenizer", 0, 0, G_OPTION_ARG_FILENAME, &options.tokenizer, N_("tokenizer.json, likewise"), N_("FILE") },
+    { "variant", 0, 0, G_OPTION_ARG_STRING, &options.variant, N_("Which model the transformer is of"), "turbo|base" },
+    { "quiet", 'q', 0, G_OPTION_ARG_NONE, &options.quiet, N_("Print nothing"), NULL },
+    { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, &options.names, NULL, N_("NAME") },
+    G_OPTION_ENTRY_NULL
+  };
+  g_autoptr(GOptionContext) context = g_option_context_new (NULL);
+
+  g_option_context_set_summary (context,
+    _("Puts a model into the store, from the folder or the files that it is in: cd Z-Image-Turbo && zimage create\n"
+      "z-image. Weights that another model has already are stored once. If it is interrupted, the same command goes\n"
+      "on where it was. The store is in $ZIMAGE_MODELS, or else in zimage/models in the user’s data folder."));
+  g_option_context_add_main_entries (context, entries, NULL);
+  if (!cli_parse (context, "create", &argc, &argv))
+    return CLI_EXIT_USAGE;
+  if (options.names == NULL || g_strv_length (options.names) != 1)
+    return cli_usage_error ("create", _("one name is expected: zimage create z-image -f ./Z-Image-Turbo"));
+
+  return create (&options);
+}
