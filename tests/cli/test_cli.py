@@ -45,7 +45,8 @@ def tearDownModule():
 def environment(**changes):
     """Without what a developer's terminal adds, so that a test sees the same everywhere."""
     unset = ['TMUX', 'STY', 'KITTY_WINDOW_ID', 'GHOSTTY_RESOURCES_DIR', 'TERM_PROGRAM', 'LC_TERMINAL', 'WEZTERM_PANE',
-             'ZIM_DEVICE', 'ZIMAGE_INLINE', 'ZIMAGE_NOHISTORY', 'OPENBLAS_CORETYPE', 'OPENBLAS_L2_SIZE', 'LANGUAGE']
+             'ZIM_DEVICE', 'ZIMAGE_INLINE', 'ZIMAGE_MODELS', 'ZIMAGE_NOHISTORY', 'OPENBLAS_CORETYPE',
+             'OPENBLAS_L2_SIZE', 'LANGUAGE']
     env = {name: value for name, value in os.environ.items() if name not in unset}
     env.update(LC_ALL='C.UTF-8', TERM='xterm-256color', HOME=work.name,
                XDG_STATE_HOME=os.path.join(work.name, 'state'),
