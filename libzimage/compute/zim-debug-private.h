@@ -23,6 +23,7 @@ typedef enum {
   ZIM_DISABLE_SPLIT = 1 << 0,   /* split: products are not divided along k */
   ZIM_DISABLE_MAPPING = 1 << 1, /* mapping: device memory is not written by the host */
   ZIM_DISABLE_CACHE = 1 << 2,   /* cache: pipelines are neither read from disk nor written */
+  ZIM_DISABLE_COOPMAT = 1 << 3, /* coopmat: cooperative matrices are left alone */
 } ZimDisableFlags;
 
 gboolean zim_debug       (ZimDebugFlags    flag);

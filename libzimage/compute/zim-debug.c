@@ -18,6 +18,7 @@ static const GDebugKey disable_keys[] = {
   { "split", ZIM_DISABLE_SPLIT },
   { "mapping", ZIM_DISABLE_MAPPING },
   { "cache", ZIM_DISABLE_CACHE },
+  { "coopmat", ZIM_DISABLE_COOPMAT },
 };
 
 gboolean

@@ -30,6 +30,7 @@ typedef struct {
   ZimVkQueue            copy;      /* of the transfer family; unused if has_copy_queue is FALSE */
   gboolean              has_copy_queue;
   gboolean              is_lost;
+  gboolean              has_coop;  /* cooperative matrices, and they are not disabled */
   ZimVkMemory          *memory;
   ZimVkTransfer        *transfer;
   ZimVkPipelines       *pipelines;

@@ -11,6 +11,7 @@
 #include "compute/vulkan/zim-vk-memory-private.h"
 #include "compute/vulkan/zim-vk-pipeline-private.h"
 #include "compute/vulkan/zim-vk-transfer-private.h"
+#include "compute/zim-debug-private.h"
 #include "zim-error.h"
 
 gboolean
@@ -177,6 +178,59 @@ zim_vk_barrier (ZimVkDevice     *self,
 
 /* Device */
 
+#define MAX_EXTENSIONS 4
+
+/* What the kernels with cooperative matrices ask for, beside features of Vulkan 1.2 */
+typedef struct {
+  VkPhysicalDeviceFeatures                     core;
+  VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrices;
+  VkPhysicalDeviceShaderBfloat16FeaturesKHR    bf16;
+  VkPhysicalDeviceSubgroupSizeControlFeatures  sizes;
+} CoopFeatures;
+
+static void
+enable_coop (const ZimVkPhysical               *physical,
+             CoopFeatures                      *coop,
+             VkPhysicalDeviceVulkan12Features  *features,
+             VkDeviceCreateInfo                *info,
+             const char                       **extensions)
+{
+  *coop = (CoopFeatures) {
+    .core = { .shaderInt16 = physical->coop.bf16.rows != 0 },
+    .matrices = {
+      .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
+      .cooperativeMatrix = VK_TRUE,
+    },
+    .bf16 = {
+      .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_BFLOAT16_FEATURES_KHR,
+      .shaderBFloat16Type = VK_TRUE,
+      .shaderBFloat16CooperativeMatrix = VK_TRUE,
+    },
+    .sizes = {
+      .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
+      .subgroupSizeControl = VK_TRUE,
+      .computeFullSubgroups = VK_TRUE,
+    },
+  };
+  info->pEnabledFeatures = &coop->core;
+  features->vulkanMemoryModel = VK_TRUE;
+  features->shaderFloat16 = physical->coop.f16.rows != 0;
+  features->pNext = &coop->matrices;
+  extensions[info->enabledExtensionCount++] = VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME;
+  if (physical->coop.bf16.rows != 0)
+    {
+      coop->bf16.pNext = features->pNext;
+      features->pNext = &coop->bf16;
+      extensions[info->enabledExtensionCount++] = VK_KHR_SHADER_BFLOAT16_EXTENSION_NAME;
+    }
+  if (physical->coop.sets_size)
+    {
+      coop->sizes.pNext = features->pNext;
+      features->pNext = &coop->sizes;
+      extensions[info->enabledExtensionCount++] = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
+    }
+}
+
 static gboolean
 create_device (ZimVkDevice          *self,
                const ZimVkInstance  *instance,
@@ -184,7 +238,8 @@ create_device (ZimVkDevice          *self,
 {
   const ZimVkPhysical *physical = self->physical;
   const float priority = 1;
-  const char *const extensions[] = { VK_EXT_MEMORY_BUDGET_EXTENSION_NAME };
+  const char *extensions[MAX_EXTENSIONS];
+  CoopFeatures coop;
   VkPhysicalDeviceVulkan12Features features = {
     .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
     .bufferDeviceAddress = VK_TRUE,
@@ -196,9 +251,13 @@ create_device (ZimVkDevice          *self,
     .pNext = &features,
     .queueCreateInfoCount = self->has_copy_queue ? 2 : 1,
     .pQueueCreateInfos = queues,
-    .enabledExtensionCount = physical->has_memory_budget ? 1 : 0,
     .ppEnabledExtensionNames = extensions,
   };
+
+  if (physical->has_memory_budget)
+    extensions[info.enabledExtensionCount++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
+  if (self->has_coop)
+    enable_coop (physical, &coop, &features, &info, extensions);
 
   for (guint i = 0; i < G_N_ELEMENTS (queues); i++)
     queues[i] = (VkDeviceQueueCreateInfo) {
@@ -226,6 +285,7 @@ zim_vk_device_new (guint    index,
   g_assert (index < instance->devices->len);
   self = g_new0 (ZimVkDevice, 1);
   self->physical = g_ptr_array_index (instance->devices, index);
+  self->has_coop = self->physical->info.has_matrices && !zim_is_disabled (ZIM_DISABLE_COOPMAT);
   self->has_copy_queue = self->physical->transfer_family != self->physical->compute_family;
   if (!create_device (self, instance, error) ||
       !queue_init (self, &self->compute, self->physical->compute_family, error) ||

@@ -19,6 +19,7 @@ typedef struct {
   VkPhysicalDeviceVulkan12Features features12;
   VkPhysicalDeviceMemoryProperties memory;
   guint                            subgroup_size;
+  ZimVkCoop                        coop;
   gsize                            max_allocation;
   guint                            compute_family;
   guint                            transfer_family; /* the same where there is none of its own */

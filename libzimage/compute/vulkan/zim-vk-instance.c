@@ -12,6 +12,7 @@
 #include "zim-error.h"
 
 #define MIN_GROUP_SIZE 256 /* invocations */
+#define MIN_SHARED 28672   /* bytes, of the kernels with cooperative matrices */
 
 /* Instance */
 
@@ -163,6 +164,15 @@ largest_heap (const ZimVkPhysical *self)
   return best;
 }
 
+static void
+describe_matrix (GString           *text,
+                 const ZimVkMatrix *matrix,
+                 const char        *type)
+{
+  if (matrix->rows != 0)
+    g_string_append_printf (text, ", %s %s %ux%ux%u", type, _("matrices"), matrix->rows, matrix->cols, matrix->k);
+}
+
 static char *
 describe_features (const ZimVkPhysical *self)
 {
@@ -176,10 +186,146 @@ describe_features (const ZimVkPhysical *self)
     g_string_append_printf (text, ", %s", _("16-bit storage"));
   if (self->features12.shaderFloat16)
     g_string_append (text, ", f16");
+  describe_matrix (text, &self->coop.bf16, "bf16");
+  describe_matrix (text, &self->coop.f16, "f16");
   g_string_append_printf (text, ", %s ", _("subgroups of"));
   g_string_append_printf (text, "%u", self->subgroup_size);
   return g_string_free (text, FALSE);
 }
+
+/* Cooperative matrices */
+
+/* Shapes that our tiles can be made of, with sums in f32. */
+static gboolean
+matrix_suits (const VkCooperativeMatrixPropertiesKHR *p,
+              VkComponentTypeKHR                      type)
+{
+  return p->scope == VK_SCOPE_SUBGROUP_KHR && p->AType == type && p->BType == type &&
+         p->CType == VK_COMPONENT_TYPE_FLOAT32_KHR && p->ResultType == VK_COMPONENT_TYPE_FLOAT32_KHR &&
+         !p->saturatingAccumulation && p->MSize >= 8 && 16 % p->MSize == 0 && p->NSize >= 8 && 16 % p->NSize == 0 &&
+         p->KSize >= 8 && 32 % p->KSize == 0;
+}
+
+/* The largest of those that suit; of two as large, the one that is nearer to a square, which reads the least. */
+static void
+choose_matrix (const VkCooperativeMatrixPropertiesKHR *list,
+               guint32                                 n,
+               VkComponentTypeKHR                      type,
+               ZimVkMatrix                            *matrix)
+{
+  guint best = 0;
+
+  for (guint32 i = 0; i < n; i++)
+    {
+      const VkCooperativeMatrixPropertiesKHR *p = &list[i];
+      guint size = p->MSize * p->NSize * MIN (p->KSize, 16);
+
+      if (matrix_suits (p, type) && size > best)
+        {
+          best = size;
+          *matrix = (ZimVkMatrix) { p->MSize, p->NSize, p->KSize };
+        }
+    }
+}
+
+/* Where subgroups have several sizes, matrices belong to the smallest on all devices that we know of. */
+static void
+query_subgroup_size (const ZimVkInstance *instance,
+                     ZimVkPhysical       *self)
+{
+  VkPhysicalDeviceSubgroupSizeControlFeatures control = {
+    .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
+  };
+  VkPhysicalDeviceFeatures2 features = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &control };
+  VkPhysicalDeviceSubgroupSizeControlProperties sizes = {
+    .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES,
+  };
+  VkPhysicalDeviceProperties2 properties = {
+    .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
+    .pNext = &sizes,
+  };
+
+  self->coop.subgroup_size = self->subgroup_size;
+  if (!has_extension (instance, self->handle, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME))
+    return;
+  instance->vk.GetPhysicalDeviceFeatures2 (self->handle, &features);
+  instance->vk.GetPhysicalDeviceProperties2 (self->handle, &properties);
+  if (control.subgroupSizeControl && control.computeFullSubgroups &&
+      (sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT))
+    {
+      self->coop.subgroup_size = sizes.minSubgroupSize;
+      self->coop.sets_size = TRUE;
+    }
+}
+
+static gboolean
+has_coop_features (const ZimVkInstance *instance,
+                   ZimVkPhysical       *self,
+                   gboolean            *has_bf16)
+{
+  gboolean knows_bf16 = has_extension (instance, self->handle, VK_KHR_SHADER_BFLOAT16_EXTENSION_NAME);
+  VkPhysicalDeviceShaderBfloat16FeaturesKHR bf16 = {
+    .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_BFLOAT16_FEATURES_KHR,
+  };
+  VkPhysicalDeviceCooperativeMatrixFeaturesKHR coop = {
+    .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
+    .pNext = knows_bf16 ? &bf16 : NULL,
+  };
+  VkPhysicalDeviceFeatures2 features = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &coop };
+  VkPhysicalDeviceCooperativeMatrixPropertiesKHR stages = {
+    .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_PROPERTIES_KHR,
+  };
+  VkPhysicalDeviceProperties2 properties = {
+    .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
+    .pNext = &stages,
+  };
+
+  if (!has_extension (instance, self->handle, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME) ||
+      instance->vk.GetPhysicalDeviceCooperativeMatrixPropertiesKHR == NULL)
+    return FALSE;
+  instance->vk.GetPhysicalDeviceFeatures2 (self->handle, &features);
+  instance->vk.GetPhysicalDeviceProperties2 (self->handle, &properties);
+  *has_bf16 = bf16.shaderBFloat16Type && bf16.shaderBFloat16CooperativeMatrix && features.features.shaderInt16;
+  return coop.cooperativeMatrix && (stages.cooperativeMatrixSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
+         self->features12.vulkanMemoryModel && self->properties.limits.maxComputeSharedMemorySize >= MIN_SHARED;
+}
+
+static void
+query_matrices (const ZimVkInstance *instance,
+                ZimVkPhysical       *self)
+{
+  PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR query =
+    instance->vk.GetPhysicalDeviceCooperativeMatrixPropertiesKHR;
+  g_autofree VkCooperativeMatrixPropertiesKHR *list = NULL;
+  gboolean has_bf16 = FALSE;
+  guint32 n = 0;
+
+  if (!has_coop_features (instance, self, &has_bf16) || query (self->handle, &n, NULL) != VK_SUCCESS)
+    return;
+  list = g_new0 (VkCooperativeMatrixPropertiesKHR, n);
+  for (guint32 i = 0; i < n; i++)
+    list[i].sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR;
+  if (query (self->handle, &n, list) < VK_SUCCESS)
+    return;
+  if (self->features12.shaderFloat16)
+    choose_matrix (list, n, VK_COMPONENT_TYPE_FLOAT16_KHR, &self->coop.f16);
+  if (has_bf16)
+    choose_matrix (list, n, VK_COMPONENT_TYPE_BFLOAT16_KHR, &self->coop.bf16);
+  query_subgroup_size (instance, self);
+}
+
+/* That of the matrices, bf16 first: its range is that of f32. */
+static ZimPrecision
+fastest_precision (const ZimVkPhysical *self)
+{
+  if (zim_is_disabled (ZIM_DISABLE_COOPMAT))
+    return ZIM_PRECISION_F32;
+  if (self->coop.bf16.rows != 0)
+    return ZIM_PRECISION_BF16;
+  return self->coop.f16.rows != 0 ? ZIM_PRECISION_F16 : ZIM_PRECISION_F32;
+}
+
+/* Physical device */
 
 static void
 query_properties (const ZimVkInstance *instance,
@@ -208,6 +354,7 @@ query_properties (const ZimVkInstance *instance,
   self->memory = memory.memoryProperties;
   self->subgroup_size = properties11.subgroupSize;
   self->max_allocation = properties11.maxMemoryAllocationSize;
+  query_matrices (instance, self);
   self->has_memory_budget = has_extension (instance, self->handle, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
 }
 
@@ -245,7 +392,8 @@ physical_new (const ZimVkInstance *instance,
     .kind = kind_of (self->properties.deviceType),
     .memory = self->memory.memoryHeaps[largest_heap (self)].size,
     .features = NULL,
-    .precision = ZIM_PRECISION_F32,
+    .has_matrices = self->coop.f16.rows != 0 || self->coop.bf16.rows != 0,
+    .precision = fastest_precision (self),
   };
   self->info.features = describe_features (self);
   return self;

@@ -9,17 +9,20 @@
 #include <gio/gio.h>
 #include <vulkan/vulkan.h>
 
+#include "compute/vulkan/zim-vk-coop-private.h"
+
 G_BEGIN_DECLS
 
-#define ZIM_VK_INSTANCE_FUNCTIONS(X)        \
-  X (CreateDevice)                          \
-  X (DestroyInstance)                       \
-  X (EnumerateDeviceExtensionProperties)    \
-  X (EnumeratePhysicalDevices)              \
-  X (GetDeviceProcAddr)                     \
-  X (GetPhysicalDeviceFeatures2)            \
-  X (GetPhysicalDeviceMemoryProperties2)    \
-  X (GetPhysicalDeviceProperties2)          \
+#define ZIM_VK_INSTANCE_FUNCTIONS(X)                  \
+  X (CreateDevice)                                    \
+  X (DestroyInstance)                                 \
+  X (EnumerateDeviceExtensionProperties)              \
+  X (EnumeratePhysicalDevices)                        \
+  X (GetDeviceProcAddr)                               \
+  X (GetPhysicalDeviceCooperativeMatrixPropertiesKHR) \
+  X (GetPhysicalDeviceFeatures2)                      \
+  X (GetPhysicalDeviceMemoryProperties2)              \
+  X (GetPhysicalDeviceProperties2)                    \
   X (GetPhysicalDeviceQueueFamilyProperties)
 
 #define ZIM_VK_DEVICE_FUNCTIONS(X) \

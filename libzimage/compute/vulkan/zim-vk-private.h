@@ -19,11 +19,12 @@ typedef enum {
 } ZimVkKind;
 
 typedef struct {
-  char         *name;      /* as the driver has it */
+  char         *name;         /* as the driver has it */
   ZimVkKind     kind;
-  guint64       memory;    /* bytes, of the largest heap of its own */
+  guint64       memory;       /* bytes, of the largest heap of its own */
   char         *features;
-  ZimPrecision  precision; /* the fastest */
+  gboolean      has_matrices; /* cooperative ones, of a shape that our kernels use */
+  ZimPrecision  precision;    /* the fastest */
 } ZimVkInfo;
 
 /* The devices that can run programs, the best first: discrete, integrated, others, software. They stay the same until
