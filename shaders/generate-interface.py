@@ -9,12 +9,15 @@ A shader declares its interface between “#ifdef ZIM_INTERFACE” and “#endif
 
     enum ELEMENT_SILU ELEMENT_TANH;   numbers from 0 on, known to both sides
     constant KIND;                    a specialisation constant, an unsigned number
+    variant f16 bf16;                 compiled once for each, with ZIM_F16 or ZIM_BF16 defined
+    full_subgroups;                   groups are of whole subgroups, of the size that the device has for them
     buffer f32 x;                     the address of memory: f32, f32x4, u32, u32x2, u32x4
     push uint rows;                   a number of each dispatch: uint, int or float
 
 GLSL gets the constants, a block of push constants that holds the addresses and the numbers, and a group of GROUP_SIZE
 invocations, the first constant of every shader. C gets a struct of the constants, one of the push constants, and the
-shader's code under one name: ZimVkElementConstants, ZimVkElementPush, zim_vk_element of element.comp.
+shader's code under one name: ZimVkElementConstants, ZimVkElementPush, zim_vk_element of element.comp. The code of
+variants has their names behind it: zim_vk_matmul_coop_f16, from matmul-coop-f16.spv.h.
 """
 
 import re
@@ -35,11 +38,17 @@ NUMBERS = {"uint": "guint32", "int": "gint32", "float": "float"}
 HEAD = "/* {name}: made by {generator}{sources} */\n\n"
 
 
+def c_name(name):
+    return "zim_vk_" + name.replace("-", "_")
+
+
 class Interface:
     def __init__(self, path):
         self.path = Path(path)
         self.name = self.path.stem
         self.enums = []
+        self.variants = []
+        self.full_subgroups = False
         self.constants = ["GROUP_SIZE"]
         self.buffers = []
         self.numbers = []
@@ -65,6 +74,10 @@ class Interface:
             self.fail(number, f"“{line}” does not end with a semicolon")
         if words[0] == "enum":
             self.enums.append(words[1:])
+        elif words[0] == "variant" and len(words) > 1:
+            self.variants += words[1:]
+        elif words == ["full_subgroups"]:
+            self.full_subgroups = True
         elif words[0] == "constant" and len(words) == 2:
             self.constants.append(words[1])
         elif words[0] == "buffer" and len(words) == 3 and words[1] in BUFFERS:
@@ -80,8 +93,8 @@ class Interface:
     def type_name(self):
         return "ZimVk" + "".join(part.capitalize() for part in self.name.split("-"))
 
-    def c_name(self):
-        return "zim_vk_" + self.name.replace("-", "_")
+    def code_names(self):
+        return [f"{self.name}-{variant}" for variant in self.variants] or [self.name]
 
     def glsl(self):
         lines = [
@@ -114,23 +127,26 @@ class Interface:
         lines += [f"}} {name}Constants;", "", "typedef struct {"]
         lines += [f"  guint64 {item};" for _, item in self.buffers]
         lines += [f"  {NUMBERS[kind]} {item};" for kind, item in self.numbers]
-        lines += [f"}} {name}Push;", "", f"extern const ZimVkShader {self.c_name()};", ""]
-        return "\n".join(lines)
+        lines += [f"}} {name}Push;", ""]
+        lines += [f"extern const ZimVkShader {c_name(name)};" for name in self.code_names()]
+        return "\n".join(lines + [""])
 
     def definition(self):
-        variable = self.c_name()
-        return "\n".join(
-            [
+        lines = []
+        for name in self.code_names():
+            variable = c_name(name)
+            lines += [
                 f"static const guint32 {variable}_code[] =",
-                f'#include "{self.name}.spv.h"',
+                f'#include "{name}.spv.h"',
                 ";",
                 "",
                 f"const ZimVkShader {variable} = {{",
-                f'  "{self.name}", {variable}_code, sizeof {variable}_code, {self.push_size()}, {len(self.constants)},',
+                f'  "{name}", {variable}_code, sizeof {variable}_code, {self.push_size()}, {len(self.constants)},',
+                f"  {str(self.full_subgroups).upper()},",
                 "};",
                 "",
             ]
-        )
+        return "\n".join(lines)
 
 
 def main():

@@ -282,6 +282,11 @@ class House(unittest.TestCase):
                     faults.append(f"{name}: in no meson.build")
         self.check(faults)
 
+    def test_shader_code(self):
+        """What shaders/spirv/ holds was compiled from the shaders as they are."""
+        command = [sys.executable, "shaders/spirv.py", "check"]
+        self.check(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.splitlines())
+
     def test_potfiles(self):
         listed = [line for line in read("po/POTFILES.in").splitlines() if line and not line.startswith("#")]
         marked = re.compile(r"\b(N?_|N?C_|n?gettext|g_dngettext|g_dpgettext2?) ?\(")

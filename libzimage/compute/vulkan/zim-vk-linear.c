@@ -99,10 +99,7 @@ linear_emit (const ZimVkCall *call)
   const ZimVkProduct *product = zim_vk_choose_matmul (call->setup, out->rows, out->cols);
   gint64 split = choose_split (op, product);
   guint splits = zim_vk_count (w->stride, (guint) split);
-  ZimVkMatmulConstants constants = {
-    product->group_size, product->tile_rows, product->tile_cols, product->rows_each, product->cols_each, w->dtype,
-    call->setup->operand, zim_vk_is_aligned (call, x), splits == 1 && call->packings[1] != NULL,
-  };
+  ZimVkProductConstants constants;
   ZimVkMatmulPush push = {
     .x = zim_vk_tensor_address (call, x),
     .w = zim_vk_packing_address (w),
@@ -120,6 +117,8 @@ linear_emit (const ZimVkCall *call)
     .unscale = splits == 1 ? 1 / operand_scale (call) : 1,
   };
 
+  zim_vk_matmul_constants (call->setup, product, w->dtype, zim_vk_is_aligned (call, x),
+                           splits == 1 && call->packings[1] != NULL, &constants);
   zim_vk_recorder_dispatch (call->recorder, product->shader, &constants, &push,
                             zim_vk_count (out->cols, product->tile_cols), zim_vk_count (out->rows, product->tile_rows),
                             splits, zim_op_get_flops (op));

@@ -60,17 +60,28 @@ extern const ZimVkOpClass zim_vk_row_classes[ZIM_N_OPS]; /* the rest, all row by
 typedef struct {
   const char        *name;
   const ZimVkShader *shader;
-  guint              group_size;
+  guint              group_size; /* 0: whole subgroups, of which each makes a part of the tile */
   guint              tile_rows;
   guint              tile_cols;
-  guint              rows_each; /* that an invocation makes */
+  guint              rows_each;  /* that an invocation makes */
   guint              cols_each;
 } ZimVkProduct;
+
+/* Constants of matmul.comp or matmul-coop.comp */
+typedef struct {
+  guint32 values[ZIM_VK_MAX_CONSTANTS];
+} ZimVkProductConstants;
 
 /* The best that the device has for products of these sizes. */
 const ZimVkProduct *zim_vk_choose_matmul (const ZimVkSetup *setup,
                                           gint64            rows,
                                           gint64            cols);
+void                zim_vk_matmul_constants (const ZimVkSetup      *setup,
+                                             const ZimVkProduct    *product,
+                                             ZimDType               dtype,
+                                             gboolean               is_aligned,
+                                             gboolean               has_bias,
+                                             ZimVkProductConstants *constants);
 const ZimVkProduct *zim_vk_choose_conv   (const ZimVkSetup *setup,
                                           gint64            rows,
                                           gint64            cols);

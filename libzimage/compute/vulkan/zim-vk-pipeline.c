@@ -210,11 +210,18 @@ create_pipeline (ZimVkPipelines  *self,
     .dataSize = key->shader->n_constants * sizeof key->constants[0],
     .pData = key->constants,
   };
+  gboolean sets_size = key->shader->full_subgroups && device->physical->coop.sets_size;
+  VkPipelineShaderStageRequiredSubgroupSizeCreateInfo size = {
+    .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO,
+    .requiredSubgroupSize = device->physical->coop.subgroup_size,
+  };
   VkComputePipelineCreateInfo info = {
     .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
     .flags = VK_PIPELINE_CREATE_DISPATCH_BASE_BIT,
     .stage = {
       .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+      .pNext = sets_size ? &size : NULL,
+      .flags = sets_size ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0,
       .stage = VK_SHADER_STAGE_COMPUTE_BIT,
       .module = module,
       .pName = "main",

@@ -25,6 +25,74 @@ static const ZimVkProduct matmuls[N_TILES] = {
   [LARGE] = { "portable 128x128", &zim_vk_matmul, 256, 128, 128, 8, 8 },
 };
 
+/* With the same push constants */
+G_STATIC_ASSERT (sizeof (ZimVkMatmulPush) == sizeof (ZimVkMatmulCoopPush));
+
+#define COOPS(name, shader)                             \
+  {                                                     \
+    [FEW] = { name " 32x64", shader, 0, 32, 64 },       \
+    [MEDIUM] = { name " 64x64", shader, 0, 64, 64 },    \
+    [LARGE] = { name " 128x128", shader, 0, 128, 128 }, \
+  }
+
+static const ZimVkProduct f16_matmuls[N_TILES] = COOPS ("f16 matrices", &zim_vk_matmul_coop_f16);
+static const ZimVkProduct bf16_matmuls[N_TILES] = COOPS ("bf16 matrices", &zim_vk_matmul_coop_bf16);
+
+/* The device's matrices of the operands; NULL if there are none. */
+static const ZimVkMatrix *
+find_matrix (const ZimVkSetup *setup)
+{
+  const ZimVkCoop *coop = &setup->device->physical->coop;
+
+  if (setup->device->has_coop && setup->operand == ZIM_VK_OPERAND_BF16 && coop->bf16.rows != 0)
+    return &coop->bf16;
+  if (setup->device->has_coop && setup->operand == ZIM_VK_OPERAND_F16 && coop->f16.rows != 0)
+    return &coop->f16;
+  return NULL;
+}
+
+static const ZimVkProduct *
+list_matmuls (const ZimVkSetup *setup)
+{
+  if (find_matrix (setup) == NULL)
+    return matmuls;
+  return setup->operand == ZIM_VK_OPERAND_BF16 ? bf16_matmuls : f16_matmuls;
+}
+
+/* Tiles are divided into two rows of subgroups, as many as make 256 invocations but eight at most. */
+#define MAX_INVOCATIONS 256
+#define MAX_SUBGROUPS 8
+
+static guint
+count_subgroups (const ZimVkSetup *setup)
+{
+  return MIN (MAX_INVOCATIONS / setup->device->physical->coop.subgroup_size, MAX_SUBGROUPS);
+}
+
+void
+zim_vk_matmul_constants (const ZimVkSetup      *setup,
+                         const ZimVkProduct    *product,
+                         ZimDType               dtype,
+                         gboolean               is_aligned,
+                         gboolean               has_bias,
+                         ZimVkProductConstants *constants)
+{
+  const ZimVkMatrix *matrix = find_matrix (setup);
+  guint n = count_subgroups (setup);
+  ZimVkMatmulConstants plain = {
+    product->group_size, product->tile_rows, product->tile_cols, product->rows_each, product->cols_each, dtype,
+    setup->operand, is_aligned, has_bias,
+  };
+
+  if (matrix != NULL)
+    *(ZimVkMatmulCoopConstants *) constants = (ZimVkMatmulCoopConstants) {
+      n * setup->device->physical->coop.subgroup_size, product->tile_rows, product->tile_cols, product->tile_rows / 2,
+      product->tile_cols / (n / 2), matrix->rows, matrix->cols, matrix->k, dtype, is_aligned, has_bias,
+    };
+  else
+    *(ZimVkMatmulConstants *) constants = plain;
+}
+
 static const ZimVkProduct convs[N_TILES] = {
   [FEW] = { "portable 64x32", &zim_vk_conv, 128, 64, 32, 4, 4 },
   [MEDIUM] = { "portable 64x64", &zim_vk_conv, 256, 64, 64, 4, 4 },
@@ -44,9 +112,11 @@ zim_vk_choose_matmul (const ZimVkSetup *setup,
                       gint64            rows,
                       gint64            cols)
 {
+  const ZimVkProduct *list = list_matmuls (setup);
+
   if (rows <= FEW_ROWS)
-    return &matmuls[FEW];
-  return pays (&matmuls[LARGE], rows, cols) && cols > matmuls[MEDIUM].tile_cols ? &matmuls[LARGE] : &matmuls[MEDIUM];
+    return &list[FEW];
+  return pays (&list[LARGE], rows, cols) && cols > list[MEDIUM].tile_cols ? &list[LARGE] : &list[MEDIUM];
 }
 
 const ZimVkProduct *
@@ -68,18 +138,17 @@ time_product (ZimVkDevice      *device,
               GError          **error)
 {
   g_autoptr(ZimVkRecorder) recorder = zim_vk_recorder_new (device, G_MAXDOUBLE);
-  const ZimVkProduct *product = &matmuls[LARGE];
+  const ZimVkSetup setup = { device, operand };
+  const ZimVkProduct *product = &list_matmuls (&setup)[LARGE];
   VkDeviceAddress address = zim_vk_span_address (memory);
-  ZimVkMatmulConstants constants = {
-    product->group_size, product->tile_rows, product->tile_cols, product->rows_each, product->cols_each, ZIM_DTYPE_F32,
-    operand, TRUE, FALSE,
-  };
+  ZimVkProductConstants constants;
   ZimVkMatmulPush push = {
     .x = address, .w = address, .y = address + (guint64) n * n * sizeof (float), .rows = n, .cols = n, .k_size = n,
     .k_split = n, .x_stride = n, .w_stride = n, .y_stride = n, .scale = 1, .unscale = 1,
   };
   gint64 start;
 
+  zim_vk_matmul_constants (&setup, product, ZIM_DTYPE_F32, TRUE, FALSE, &constants);
   zim_vk_recorder_dispatch (recorder, product->shader, &constants, &push, n / product->tile_cols,
                             n / product->tile_rows, 1, 0);
   if (!zim_vk_recorder_finish (recorder, error))

@@ -17,9 +17,10 @@ G_BEGIN_DECLS
 typedef struct {
   const char    *name;
   const guint32 *code;
-  gsize          code_size;   /* bytes */
-  guint          push_size;   /* bytes */
-  guint          n_constants; /* the first of them is the size of a group */
+  gsize          code_size;      /* bytes */
+  guint          push_size;      /* bytes */
+  guint          n_constants;    /* the first of them is the size of a group */
+  gboolean       full_subgroups; /* groups are of whole subgroups of the device's matrices */
 } ZimVkShader;
 
 G_END_DECLS
