@@ -26,6 +26,14 @@ test_vulkan_find (void)
   g_error ("ZIM_TEST_VULKAN: there is no “%s”", name);
 }
 
+gboolean
+test_vulkan_has_matrices (void)
+{
+  int index = test_vulkan_find ();
+
+  return index >= 0 && ((ZimVkInfo *) g_ptr_array_index (zim_vk_list (NULL), (guint) index))->has_matrices;
+}
+
 ZimBackend *
 test_vulkan_open (void)
 {

@@ -14,6 +14,9 @@ G_BEGIN_DECLS
  * fails the test. */
 int         test_vulkan_find (void);
 
+/* It has cooperative matrices. */
+gboolean    test_vulkan_has_matrices (void);
+
 /* A backend on it, or NULL without the loader. */
 ZimBackend *test_vulkan_open (void);
 

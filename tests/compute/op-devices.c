@@ -22,11 +22,19 @@ open_cpu (const char *tier,
   return NULL;
 }
 
+/* Portable kernels, or those for cooperative matrices where the device has them. */
 static ZimBackend *
 open_vulkan (const char *tier,
              guint       n_threads)
 {
-  return test_vulkan_open ();
+  ZimBackend *backend;
+
+  if (g_str_equal (tier, "matrices"))
+    return test_vulkan_has_matrices () ? test_vulkan_open () : NULL;
+  g_setenv ("ZIM_DISABLE", "coopmat", TRUE);
+  backend = test_vulkan_open ();
+  g_unsetenv ("ZIM_DISABLE");
+  return backend;
 }
 
 #define CPU(tier) { "cpu-" tier, open_cpu, tier, { 1, 2, 3 }, 256, TRUE }
@@ -35,7 +43,8 @@ static const Device devices[] = {
   CPU ("portable"),
   CPU ("avx2"),
   CPU ("avx512"),
-  { "vulkan", open_vulkan, NULL, { 1 }, 32, TRUE },
+  { "vulkan", open_vulkan, "portable", { 1 }, 32, TRUE },
+  { "vulkan-matrices", open_vulkan, "matrices", { 1 }, 32, TRUE },
 };
 
 const Device *

@@ -563,8 +563,8 @@ row_free (gpointer data)
   g_free (row);
 }
 
-/* Software Vulkan takes its time: operands of 16 bits are the same shaders with other constants, so a network of each
- * kind and a picture are enough of them. */
+/* Software Vulkan takes its time: portable kernels of 16 bits are the same shaders with other constants, so a network of
+ * each kind and a picture are enough of them. Cooperative matrices have shaders of their own. */
 static gboolean
 is_wanted (const char          *name,
            const ZimCpuKernels *kernels,
@@ -575,7 +575,7 @@ is_wanted (const char          *name,
   for (guint i = 0; i < G_N_ELEMENTS (chosen); i++)
     if (g_str_equal (name, chosen[i]))
       return TRUE;
-  return kernels != NULL || precision == ZIM_PRECISION_F32;
+  return kernels != NULL || precision == ZIM_PRECISION_F32 || test_vulkan_has_matrices ();
 }
 
 static void
