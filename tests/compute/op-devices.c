@@ -37,14 +37,14 @@ open_vulkan (const char *tier,
   return backend;
 }
 
-#define CPU(tier) { "cpu-" tier, open_cpu, tier, { 1, 2, 3 }, 256, TRUE }
+#define CPU(tier) { "cpu-" tier, open_cpu, tier, { 1, 2, 3 }, 256, FALSE, TRUE }
 
 static const Device devices[] = {
   CPU ("portable"),
   CPU ("avx2"),
   CPU ("avx512"),
-  { "vulkan", open_vulkan, "portable", { 1 }, 32, TRUE },
-  { "vulkan-matrices", open_vulkan, "matrices", { 1 }, 32, TRUE },
+  { "vulkan", open_vulkan, "portable", { 1 }, 32, TRUE, TRUE },
+  { "vulkan-matrices", open_vulkan, "matrices", { 1 }, 32, TRUE, TRUE },
 };
 
 const Device *

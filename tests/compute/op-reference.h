@@ -42,9 +42,11 @@ Expected  *reference_get    (Reference        *self,
                              const ZimTensor  *tensor);
 void       expected_free    (Expected         *expected);
 
-/* Fails the test if the values are not within the tolerance; otherwise gives the part of it that they use. */
+/* Fails the test if the values are not within the tolerance; otherwise gives the part of it that they use. may_flush:
+ * 0 will do for what is hardly above the smallest normal number. */
 double     expected_check   (const Expected   *self,
-                             const float      *values);
+                             const float      *values,
+                             gboolean          may_flush);
 
 /* To that many significant binary digits; exponents as frexp () counts them. */
 double     round_to_digits  (double            x,

@@ -563,8 +563,8 @@ row_free (gpointer data)
   g_free (row);
 }
 
-/* Software Vulkan takes its time: portable kernels of 16 bits are the same shaders with other constants, so a network of
- * each kind and a picture are enough of them. Cooperative matrices have shaders of their own. */
+/* Software Vulkan takes its time: portable kernels of 16 bits are the same shaders with other constants, so a network
+ * of each kind and a picture are enough of them. Cooperative matrices have shaders of their own. */
 static gboolean
 is_wanted (const char          *name,
            const ZimCpuKernels *kernels,
