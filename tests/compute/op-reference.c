@@ -286,8 +286,8 @@ check_finite (double expected,
   return FALSE;
 }
 
-/* What a device that takes subnormal numbers for 0 may give as 0: intermediate results that are subnormal are multiplied
- * by other numbers before they are seen. */
+/* What a device that takes subnormal numbers for 0 may give as 0: intermediate results that are subnormal are
+ * multiplied by other numbers before they are seen. */
 #define LEAST (1024 * FLT_MIN)
 
 /* Σ of n squares of errors of that sigma is Σ sigma² · (1 ± √(2 / n)) if they are independent; 8 / √n is beyond five
