@@ -62,11 +62,24 @@ list_matmuls (const ZimVkSetup *setup)
 /* Tiles are divided into two rows of subgroups, as many as make 256 invocations but eight at most. */
 #define MAX_INVOCATIONS 256
 #define MAX_SUBGROUPS 8
+#define MAX_SUMS_EACH 128
 
 static guint
 count_subgroups (const ZimVkSetup *setup)
 {
-  return MIN (MAX_INVOCATIONS / setup->device->physical->coop.subgroup_size, MAX_SUBGROUPS);
+  return MIN (MAX_INVOCATIONS / MAX (setup->device->physical->coop.subgroup_size, 1), MAX_SUBGROUPS);
+}
+
+/* The largest tile whose sums have room in registers: subgroups may be as small as eight invocations. */
+static const ZimVkProduct *
+largest (const ZimVkSetup *setup)
+{
+  const ZimVkProduct *list = list_matmuls (setup);
+  guint group_size = count_subgroups (setup) * setup->device->physical->coop.subgroup_size;
+
+  if (find_matrix (setup) != NULL && list[LARGE].tile_rows * list[LARGE].tile_cols > MAX_SUMS_EACH * group_size)
+    return &list[MEDIUM];
+  return &list[LARGE];
 }
 
 void
@@ -116,7 +129,9 @@ zim_vk_choose_matmul (const ZimVkSetup *setup,
 
   if (rows <= FEW_ROWS)
     return &list[FEW];
-  return pays (&list[LARGE], rows, cols) && cols > list[MEDIUM].tile_cols ? &list[LARGE] : &list[MEDIUM];
+  if (pays (&list[LARGE], rows, cols) && cols > list[MEDIUM].tile_cols)
+    return largest (setup);
+  return &list[MEDIUM];
 }
 
 const ZimVkProduct *
@@ -139,7 +154,7 @@ time_product (ZimVkDevice      *device,
 {
   g_autoptr(ZimVkRecorder) recorder = zim_vk_recorder_new (device, G_MAXDOUBLE);
   const ZimVkSetup setup = { device, operand };
-  const ZimVkProduct *product = &list_matmuls (&setup)[LARGE];
+  const ZimVkProduct *product = largest (&setup);
   VkDeviceAddress address = zim_vk_span_address (memory);
   ZimVkProductConstants constants;
   ZimVkMatmulPush push = {
