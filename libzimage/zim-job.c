@@ -350,7 +350,8 @@ post_send (Post        *post,
            GSourceFunc  func)
 {
   g_autoptr(GSource) source = g_idle_source_new ();
-  GMainContext *context = post->job->context; /* post is the source's from here on */
+  /* Once attached the source may run, and free the post with the last reference to the job, which holds the context. */
+  g_autoptr(GMainContext) context = g_main_context_ref (post->job->context);
 
   g_source_set_priority (source, G_PRIORITY_DEFAULT);
   g_source_set_callback (source, func, post, (GDestroyNotify) post_free);
