@@ -7,6 +7,7 @@
 
 #include <math.h>
 
+#include "test-object.h"
 #include "test-reference.h"
 #include "test-vulkan.h"
 #include "test-weights.h"
@@ -39,30 +40,12 @@ set_up (Fixture       *fixture,
   g_assert_no_error (error);
 }
 
-/* Gives up a reference that shall be the last: the worker may hold its own for a moment after a job's end. */
-static void
-assert_finalizes (gpointer object)
-{
-  GWeakRef ref;
-  gpointer left = object;
-
-  g_weak_ref_init (&ref, object);
-  g_object_unref (object);
-  for (guint i = 0; i < 5000 && (left = g_weak_ref_get (&ref)) != NULL; i++)
-    {
-      g_object_unref (left);
-      g_usleep (1000);
-    }
-  g_assert_null (left);
-  g_weak_ref_clear (&ref);
-}
-
 static void
 tear_down (Fixture       *fixture,
            gconstpointer  data)
 {
-  assert_finalizes (fixture->pipeline);
-  assert_finalizes (fixture->model);
+  test_assert_finalizes (fixture->pipeline);
+  test_assert_finalizes (fixture->model);
   zim_checkpoint_unref (fixture->checkpoint);
   test_case_free (fixture->test);
 }
@@ -338,7 +321,7 @@ test_queue (Fixture       *fixture,
         g_assert_cmpuint (done[j], ==, 0);
     }
   for (guint i = 0; i < N_JOBS; i++)
-    assert_finalizes (jobs[i]);
+    test_assert_finalizes (jobs[i]);
 }
 
 /* Dropping one's references does not stop a job, and its end frees everything. */
@@ -354,7 +337,7 @@ test_dropped_pipeline (Fixture       *fixture,
   g_object_unref (pipeline);
   wait_for (job);
   g_assert_cmpint (zim_job_get_state (job), ==, ZIM_JOB_STATE_DONE);
-  assert_finalizes (job);
+  test_assert_finalizes (job);
 }
 
 static gpointer

@@ -19,6 +19,7 @@
 #include "store/zim-open-private.h"
 #include "store/zim-tags-private.h"
 #include "store/zim-upkeep-private.h"
+#include "test-object.h"
 #include "zim-error.h"
 #include "zim-model-private.h"
 #include "zim-store.h"
@@ -868,24 +869,6 @@ wait_for (GAsyncResult **result)
   return g_steal_pointer (result);
 }
 
-/* The thread of a task may hold its reference for a moment after the task's end. */
-static void
-assert_finalizes (gpointer object)
-{
-  GWeakRef ref;
-  gpointer left = object;
-
-  g_weak_ref_init (&ref, object);
-  g_object_unref (object);
-  for (guint i = 0; i < 5000 && (left = g_weak_ref_get (&ref)) != NULL; i++)
-    {
-      g_object_unref (left);
-      g_usleep (1000);
-    }
-  g_assert_null (left);
-  g_weak_ref_clear (&ref);
-}
-
 static void
 test_async (Fixture       *fixture,
             gconstpointer  data)
@@ -941,7 +924,7 @@ test_async (Fixture       *fixture,
   g_clear_error (&error);
 
   g_clear_object (&result);
-  assert_finalizes (g_steal_pointer (&store));
+  test_assert_finalizes (g_steal_pointer (&store));
 }
 
 /* By name, before an installed model or a folder of that name. */
