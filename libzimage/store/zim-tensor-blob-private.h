@@ -10,6 +10,7 @@
 #pragma once
 
 #include "formats/zim-checkpoint-private.h"
+#include "store/zim-journal-private.h"
 #include "store/zim-report-private.h"
 #include "store/zim-sha256-private.h"
 
@@ -51,5 +52,14 @@ gboolean    zim_tensor_blob_make       (ZimTensorBlob          *self,
 /* What says that a weight is the one of an earlier run: its file as it was then, and the place in it. NULL for one in
  * memory. (transfer full) */
 char       *zim_tensor_blob_get_key    (const ZimTensorBlob    *self);
+
+/* Takes note of the result, and whether it was noted and the blob is there, in which case this is the result. */
+void        zim_tensor_blob_note       (const ZimTensorBlob    *self,
+                                        ZimJournal             *journal,
+                                        const char             *key);
+gboolean    zim_tensor_blob_recall     (ZimTensorBlob          *self,
+                                        const char             *root,
+                                        ZimJournal             *journal,
+                                        const char             *key);
 
 G_END_DECLS

@@ -345,3 +345,28 @@ zim_tensor_blob_get_key (const ZimTensorBlob *self)
                           source->device, source->inode, source->size, source->modified,
                           self->offset, zim_dtype_name (self->weight->dtype), shape);
 }
+
+void
+zim_tensor_blob_note (const ZimTensorBlob *self,
+                      ZimJournal          *journal,
+                      const char          *key)
+{
+  g_autofree char *value = g_strdup_printf ("sha256:%s %" G_GUINT64_FORMAT " %s",
+                                            self->hex, self->size, zim_dtype_name (self->dtype));
+
+  zim_journal_note (journal, key, value);
+}
+
+gboolean
+zim_tensor_blob_recall (ZimTensorBlob *self,
+                        const char    *root,
+                        ZimJournal    *journal,
+                        const char    *key)
+{
+  const char *value = zim_journal_lookup (journal, key);
+  g_auto(GStrv) parts = value != NULL ? g_strsplit (value, " ", -1) : NULL;
+
+  return parts != NULL && g_strv_length (parts) == 3 && zim_sha256_parse (parts[0], self->hex) &&
+         g_ascii_string_to_unsigned (parts[1], 10, 0, G_MAXINT64, &self->size, NULL) &&
+         zim_dtype_from_name (parts[2], &self->dtype) && zim_blobs_has (root, self->hex, self->size);
+}
