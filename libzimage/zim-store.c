@@ -9,6 +9,7 @@
 
 #include "store/zim-create-private.h"
 #include "store/zim-open-private.h"
+#include "store/zim-pull-private.h"
 #include "store/zim-tags-private.h"
 #include "store/zim-upkeep-private.h"
 #include "zim-model-private.h"
@@ -180,6 +181,7 @@ struct _Operation
   OperationFunc  func;
   char          *name;
   char          *destination;
+  char          *server;
   ZimModel      *model;
   ZimTransfer   *transfer;
   gboolean       repair;
@@ -207,6 +209,7 @@ operation_free (Operation *operation)
 {
   g_free (operation->name);
   g_free (operation->destination);
+  g_free (operation->server);
   g_clear_object (&operation->model);
   g_clear_object (&operation->transfer);
   g_clear_pointer (&operation->models, g_ptr_array_unref);
@@ -374,6 +377,18 @@ do_create (ZimStore      *self,
 
   return name != NULL &&
          zim_create (self->path, name, _zim_model_get_checkpoint (operation->model), &report, cancellable, error);
+}
+
+static gboolean
+do_pull (ZimStore      *self,
+         Operation     *operation,
+         GCancellable  *cancellable,
+         GError       **error)
+{
+  g_autoptr(ZimStoreName) name = zim_store_name_parse (operation->name, error);
+  ZimReport report = _zim_transfer_begin (operation->transfer);
+
+  return name != NULL && zim_pull (self->path, name, operation->server, &report, cancellable, error);
 }
 
 static gboolean
@@ -644,6 +659,100 @@ zim_store_create_finish (ZimStore      *self,
                          GError       **error)
 {
   return operation_finish (self, result, zim_store_create_async, error);
+}
+
+/**
+ * zim_store_pull:
+ * @self: a store
+ * @name: the name of a model
+ * @server: (nullable): the address of a server to ask, if not the one that the name means
+ * @transfer: (nullable): what tells how far it is
+ * @cancellable: (nullable): a cancellable
+ * @error: return location for an error
+ *
+ * Gets a model from the network.
+ *
+ * A name of `hf.co/` means a repository of Hugging Face, of which the tag is the revision; `z-image`, `z-image-turbo`
+ * and `z-image-base` mean the official ones. Other names mean a registry that speaks Ollama’s protocol. What the store
+ * has is not fetched, and neither is what an earlier try got. Tokens are taken from the environment: `HF_TOKEN` for
+ * Hugging Face and `ZIMAGE_TOKEN` for registries.
+ *
+ * Fails with %ZIM_ERROR_INVALID_PARAMS if the name is none, with %ZIM_ERROR_NOT_FOUND if the server does not have the
+ * model, with %G_IO_ERROR_PERMISSION_DENIED if it wants a token, with other errors of `G_IO_ERROR` if it cannot be
+ * reached, and with %G_FILE_ERROR_NOSPC if there is not enough room.
+ *
+ * Returns: whether it worked
+ */
+gboolean
+zim_store_pull (ZimStore      *self,
+                const char    *name,
+                const char    *server,
+                ZimTransfer   *transfer,
+                GCancellable  *cancellable,
+                GError       **error)
+{
+  g_autoptr(Operation) operation = NULL;
+
+  g_return_val_if_fail (ZIM_IS_STORE (self), FALSE);
+  g_return_val_if_fail (name != NULL, FALSE);
+  g_return_val_if_fail (transfer == NULL || ZIM_IS_TRANSFER (transfer), FALSE);
+  g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), FALSE);
+  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
+
+  operation = operation_new (do_pull, name, transfer);
+  operation->server = g_strdup (server);
+  return operation_run_here (self, operation, cancellable, error);
+}
+
+/**
+ * zim_store_pull_async:
+ * @self: a store
+ * @name: the name of a model
+ * @server: (nullable): the address of a server to ask, if not the one that the name means
+ * @transfer: (nullable): what tells how far it is
+ * @cancellable: (nullable): a cancellable
+ * @callback: (scope async): called when it is done
+ * @user_data: data for @callback
+ *
+ * Does so without blocking: [method@ZImage.Store.pull].
+ */
+void
+zim_store_pull_async (ZimStore            *self,
+                      const char          *name,
+                      const char          *server,
+                      ZimTransfer         *transfer,
+                      GCancellable        *cancellable,
+                      GAsyncReadyCallback  callback,
+                      gpointer             user_data)
+{
+  Operation *operation;
+
+  g_return_if_fail (ZIM_IS_STORE (self));
+  g_return_if_fail (name != NULL);
+  g_return_if_fail (transfer == NULL || ZIM_IS_TRANSFER (transfer));
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  operation = operation_new (do_pull, name, transfer);
+  operation->server = g_strdup (server);
+  operation_run_async (self, operation, zim_store_pull_async, cancellable, callback, user_data);
+}
+
+/**
+ * zim_store_pull_finish:
+ * @self: a store
+ * @result: the result that the callback was given
+ * @error: return location for an error
+ *
+ * Finishes [method@ZImage.Store.pull_async].
+ *
+ * Returns: whether it worked
+ */
+gboolean
+zim_store_pull_finish (ZimStore      *self,
+                       GAsyncResult  *result,
+                       GError       **error)
+{
+  return operation_finish (self, result, zim_store_pull_async, error);
 }
 
 /**

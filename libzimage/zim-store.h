@@ -62,6 +62,26 @@ gboolean        zim_store_create_finish  (ZimStore             *self,
                                           GError              **error);
 
 ZIM_AVAILABLE_IN_ALL
+gboolean        zim_store_pull           (ZimStore             *self,
+                                          const char           *name,
+                                          const char           *server,
+                                          ZimTransfer          *transfer,
+                                          GCancellable         *cancellable,
+                                          GError              **error);
+ZIM_AVAILABLE_IN_ALL
+void            zim_store_pull_async     (ZimStore             *self,
+                                          const char           *name,
+                                          const char           *server,
+                                          ZimTransfer          *transfer,
+                                          GCancellable         *cancellable,
+                                          GAsyncReadyCallback   callback,
+                                          gpointer              user_data);
+ZIM_AVAILABLE_IN_ALL
+gboolean        zim_store_pull_finish    (ZimStore             *self,
+                                          GAsyncResult         *result,
+                                          GError              **error);
+
+ZIM_AVAILABLE_IN_ALL
 gboolean        zim_store_copy           (ZimStore             *self,
                                           const char           *source,
                                           const char           *destination,

@@ -37,6 +37,8 @@ int               cli_bench          (int             argc,
                                       char          **argv);
 int               cli_create         (int             argc,
                                       char          **argv);
+int               cli_pull           (int             argc,
+                                      char          **argv);
 int               cli_list           (int             argc,
                                       char          **argv);
 int               cli_show           (int             argc,

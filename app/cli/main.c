@@ -16,6 +16,7 @@
 static const CliCommand commands[] = {
   { "run", N_("Make pictures from a prompt"), cli_run },
   { "create", N_("Put a model into the store"), cli_create },
+  { "pull", N_("Get a model from the network"), cli_pull },
   { "list", N_("List the models of the store"), cli_list },
   { "show", N_("Tell what a model is"), cli_show },
   { "cp", N_("Give a model another name as well"), cli_cp },

@@ -21,6 +21,13 @@ ZimSafetensors  *zim_safetensors_open         (const char       *path,
 ZimSafetensors  *zim_safetensors_new_from_bytes (GBytes         *bytes,
                                                const char       *path,   /* only named in errors */
                                                GError          **error);
+/* The header alone of a file that is elsewhere: start is its first bytes, at least 8 and what they
+ * announce. Weights then have no data, but their places: data − zim_safetensors_get_base () is the
+ * offset in the file. */
+ZimSafetensors  *zim_safetensors_new_from_header (GBytes        *start,
+                                               guint64           file_size,
+                                               const char       *path,
+                                               GError          **error);
 ZimSafetensors  *zim_safetensors_ref          (ZimSafetensors   *self);
 void             zim_safetensors_unref        (ZimSafetensors   *self);
 const char      *zim_safetensors_get_path     (ZimSafetensors   *self);

@@ -365,18 +365,21 @@ read_header_length (ZimJsonReader *reader,
   return TRUE;
 }
 
+/* size is that of the file, of which bytes may be the start. */
 static gboolean
 load (ZimSafetensors *self,
+      gsize           size,
       ZimJsonReader  *reader)
 {
-  gsize size;
-  const guint8 *data = g_bytes_get_data (self->bytes, &size);
+  gsize n_bytes;
+  const guint8 *data = g_bytes_get_data (self->bytes, &n_bytes);
   g_autoptr(GArray) entries = NULL;
   gsize length;
   gsize payload;
 
   if (!read_header_length (reader, data, size, &length))
     return FALSE;
+  g_assert (n_bytes >= 8 + length);
   self->header = zim_json_parse ((const char *) data + 8, length, self->path, &reader->error);
   if (self->header == NULL)
     return FALSE;
@@ -388,10 +391,11 @@ load (ZimSafetensors *self,
   return TRUE;
 }
 
-ZimSafetensors *
-zim_safetensors_new_from_bytes (GBytes      *bytes,
-                                const char  *path,
-                                GError     **error)
+static ZimSafetensors *
+new_of_size (GBytes      *bytes,
+             gsize        size,
+             const char  *path,
+             GError     **error)
 {
   g_autoptr(ZimSafetensors) self = g_new0 (ZimSafetensors, 1);
   ZimJsonReader reader = { .source = path, .code = ZIM_ERROR_BAD_FILE };
@@ -403,8 +407,25 @@ zim_safetensors_new_from_bytes (GBytes      *bytes,
   self->by_name = g_hash_table_new (g_str_hash, g_str_equal);
   self->foreign = g_hash_table_new (g_str_hash, g_str_equal);
 
-  load (self, &reader);
+  load (self, size, &reader);
   return zim_json_reader_finish (&reader, error) ? g_steal_pointer (&self) : NULL;
+}
+
+ZimSafetensors *
+zim_safetensors_new_from_bytes (GBytes      *bytes,
+                                const char  *path,
+                                GError     **error)
+{
+  return new_of_size (bytes, g_bytes_get_size (bytes), path, error);
+}
+
+ZimSafetensors *
+zim_safetensors_new_from_header (GBytes      *start,
+                                 guint64      file_size,
+                                 const char  *path,
+                                 GError     **error)
+{
+  return new_of_size (start, file_size, path, error);
 }
 
 ZimSafetensors *

@@ -10,6 +10,7 @@
 #include "store/zim-manifest-private.h"
 #include "store/zim-publish-private.h"
 #include "store/zim-tags-private.h"
+#include "zim-error.h"
 
 #include <string.h>
 
@@ -100,14 +101,19 @@ rewrite_index (ZimPublish  *self,
   gsize size;
   const char *data = g_bytes_get_data (bytes, &size);
   g_autoptr(JsonNode) node = zim_json_parse (data, size, "model_index.json", error);
+  ZimJsonReader reader = { .source = "model_index.json", .code = ZIM_ERROR_BAD_CONFIG };
+  const char *class;
   JsonObject *object;
   char *text;
 
   if (node == NULL)
     return NULL;
-  object = json_node_get_object (node);
-  if (json_object_has_member (object, "_class_name"))
-    json_object_set_string_member (object, "architecture", json_object_get_string_member (object, "_class_name"));
+  object = zim_json_read_root (&reader, node);
+  class = zim_json_read_string (&reader, object, "_class_name", NULL);
+  if (!zim_json_reader_finish (&reader, error))
+    return NULL;
+  if (class != NULL)
+    json_object_set_string_member (object, "architecture", class);
   json_object_remove_member (object, "_class_name");
   json_object_remove_member (object, "_diffusers_version");
   json_object_set_int_member (object, "parameter_count", (gint64) self->n_parameters);

@@ -1,0 +1,62 @@
+/* zim-pull-private.h: getting models from the network into a store
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include "store/zim-http-private.h"
+#include "store/zim-manifest-private.h"
+#include "store/zim-report-private.h"
+#include "store/zim-store-name-private.h"
+
+G_BEGIN_DECLS
+
+/* Gets the model of that name from where the name says: a repository of Hugging Face if the host is hf.co or the name
+ * is a known one, else a registry that speaks Ollama's protocol. url, if not NULL, is the server to ask instead. What
+ * an earlier try got is not fetched again, and the model is there when all of it is and every digest is right. */
+gboolean  zim_pull           (const char           *root,
+                              const ZimStoreName   *name,
+                              const char           *url,
+                              const ZimReport      *report,
+                              GCancellable         *cancellable,
+                              GError              **error);
+
+/* The two protocols. What is there is not fetched. */
+gboolean  zim_pull_registry  (const char           *root,
+                              const ZimStoreName   *name,
+                              const ZimServer      *server,
+                              const ZimReport      *report,
+                              GCancellable         *cancellable,
+                              GError              **error);
+gboolean  zim_pull_hub       (const char           *root,
+                              const ZimStoreName   *name,
+                              const char           *repository, /* “Tongyi-MAI/Z-Image-Turbo” */
+                              const char           *revision,
+                              const ZimServer      *server,
+                              const ZimReport      *report,
+                              GCancellable         *cancellable,
+                              GError              **error);
+
+/* A file of root/partial that is fetched: opened and locked, so that two processes do not fetch it both, or NULL with
+ * an error. Release it in any case. */
+typedef struct {
+  char *path;
+  int   fd;
+} ZimPartial;
+
+gboolean  zim_partial_open   (ZimPartial           *self,
+                              const char           *root,
+                              const char           *name,
+                              GCancellable         *cancellable,
+                              GError              **error);
+void      zim_partial_clear  (ZimPartial           *self);
+
+/* G_FILE_ERROR_NOSPC, with both numbers, if so many more bytes have no room. */
+gboolean  zim_pull_check_space (const char         *root,
+                                guint64             size,
+                                GError            **error);
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (ZimPartial, zim_partial_clear)
+
+G_END_DECLS

@@ -1,0 +1,129 @@
+/* zim-pull.c: getting models from the network into a store
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include "store/zim-blobs-private.h"
+#include "store/zim-lock-private.h"
+#include "store/zim-open-private.h"
+#include "store/zim-pull-private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gi18n-lib.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/statvfs.h>
+
+#define INTERVAL (50 * G_TIME_SPAN_MILLISECOND)
+
+gboolean
+zim_partial_open (ZimPartial    *self,
+                  const char    *root,
+                  const char    *name,
+                  GCancellable  *cancellable,
+                  GError       **error)
+{
+  g_autofree char *folder = zim_blobs_get_partial (root, "");
+  g_autofree char *blobs = g_build_filename (root, "blobs", NULL);
+
+  self->path = zim_blobs_get_partial (root, name);
+  self->fd = -1;
+  if (!zim_blobs_make_folder (folder, error) || !zim_blobs_make_folder (blobs, error))
+    return FALSE;
+  self->fd = g_open (self->path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (self->fd < 0)
+    return zim_blobs_fail (self->path, errno, error);
+  while (flock (self->fd, LOCK_EX | LOCK_NB) != 0)
+    {
+      if (errno != EWOULDBLOCK && errno != EINTR)
+        return zim_blobs_fail (self->path, errno, error);
+      if (g_cancellable_set_error_if_cancelled (cancellable, error))
+        return FALSE;
+      g_usleep (INTERVAL);
+    }
+  return TRUE;
+}
+
+void
+zim_partial_clear (ZimPartial *self)
+{
+  if (self->fd >= 0)
+    g_close (self->fd, NULL);
+  g_clear_pointer (&self->path, g_free);
+  self->fd = -1;
+}
+
+gboolean
+zim_pull_check_space (const char  *root,
+                      guint64      size,
+                      GError     **error)
+{
+  struct statvfs info;
+  guint64 space;
+  g_autofree char *needed = NULL;
+  g_autofree char *there = NULL;
+
+  if (statvfs (root, &info) != 0)
+    return TRUE; /* writing will tell */
+  space = (guint64) info.f_bavail * info.f_frsize;
+  if (size <= space)
+    return TRUE;
+  needed = g_format_size_full (size, G_FORMAT_SIZE_IEC_UNITS);
+  there = g_format_size_full (space, G_FORMAT_SIZE_IEC_UNITS);
+  g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOSPC, _("The model needs %s more, and “%s” has %s left"),
+               needed, root, there);
+  return FALSE;
+}
+
+/* The official repositories. “z-image” is the one that most people want first. */
+static const char *
+find_repository (const ZimStoreName *name)
+{
+  if (!zim_open_is_known (name))
+    return NULL;
+  return strcmp (name->model, "z-image-base") == 0 ? "Tongyi-MAI/Z-Image" : "Tongyi-MAI/Z-Image-Turbo";
+}
+
+static ZimServer *
+make_server (const char *url,
+             const char *host,
+             gboolean    is_hub)
+{
+  const char *endpoint = is_hub ? g_getenv ("HF_ENDPOINT") : NULL;
+  g_autofree char *base = NULL;
+
+  if (url != NULL)
+    base = g_strdup (url);
+  else if (is_hub)
+    base = g_strdup (endpoint != NULL && *endpoint != '\0' ? endpoint : "https://huggingface.co");
+  else
+    base = g_strconcat ("https://", strcmp (host, ZIM_STORE_HOST) == 0 ? "registry.ollama.ai" : host, NULL);
+  return zim_server_new (base, g_getenv (is_hub ? "HF_TOKEN" : "ZIMAGE_TOKEN"));
+}
+
+gboolean
+zim_pull (const char          *root,
+          const ZimStoreName  *name,
+          const char          *url,
+          const ZimReport     *report,
+          GCancellable        *cancellable,
+          GError             **error)
+{
+  const char *known = find_repository (name);
+  gboolean is_hub = known != NULL || strcmp (name->host, ZIM_STORE_HUB) == 0;
+  g_autofree char *repository = known != NULL ? g_strdup (known)
+                                              : g_strconcat (name->name_space, "/", name->model, NULL);
+  g_autoptr(ZimServer) server = make_server (url, name->host, is_hub);
+  g_auto(ZimLock) lock = { -1 };
+
+  if (!zim_lock_share (&lock, root, cancellable, error))
+    return FALSE;
+  if (!is_hub)
+    return zim_pull_registry (root, name, server, report, cancellable, error);
+  return zim_pull_hub (root, name, repository, strcmp (name->tag, "latest") == 0 ? "main" : name->tag,
+                       server, report, cancellable, error);
+}
