@@ -24,8 +24,8 @@ from words import Words
 
 # name, steps, rate, flat part, decay of the average, phase of the pool's sizes
 STAGES = {
-    "base": (10000, 1.5e-3, 0.6, 0.998, 0),
-    "large": (6000, 8e-4, 0.3, 0.998, 1),
+    "base": (7000, 1.5e-3, 0.6, 0.998, 0),
+    "large": (4000, 8e-4, 0.3, 0.998, 1),
     "turbo": (800, 3e-4, 0.0, 0.98, 1),
 }
 GUIDANCE = 2.0
