@@ -10,24 +10,47 @@
 
 G_BEGIN_DECLS
 
-/* Stored types. Activations are f32 (or i32 for token ids); weights can be any of them. */
+/* Stored types. Activations are f32 (or i32 for token ids); weights can be any but i32. */
 typedef enum {
   ZIM_DTYPE_F32,
   ZIM_DTYPE_F16,
   ZIM_DTYPE_BF16,
   ZIM_DTYPE_I32,
+  ZIM_DTYPE_F8_E4M3,
+  ZIM_DTYPE_F8_E5M2,
+  ZIM_DTYPE_I8,
+  /* GGUF's */
+  ZIM_DTYPE_Q8_0,
+  ZIM_DTYPE_Q4_0,
+  ZIM_DTYPE_Q4_1,
+  ZIM_DTYPE_Q5_0,
+  ZIM_DTYPE_Q5_1,
+  ZIM_DTYPE_Q2_K,
+  ZIM_DTYPE_Q3_K,
+  ZIM_DTYPE_Q4_K,
+  ZIM_DTYPE_Q5_K,
+  ZIM_DTYPE_Q6_K,
+  /* MLX's and Ollama's affine ones: unsigned, with a scale and a bias for each group of columns */
+  ZIM_DTYPE_INT4,
+  ZIM_DTYPE_INT8,
+  ZIM_N_DTYPES
 } ZimDType;
 
-gsize       zim_dtype_size      (ZimDType      dtype); /* bytes of one element */
-const char *zim_dtype_name      (ZimDType      dtype); /* “F32”, “BF16”: safetensors' spelling */
-gboolean    zim_dtype_from_name (const char   *name,
-                                 ZimDType     *dtype);
+gsize       zim_dtype_size           (ZimDType      dtype); /* bytes of one element; not for types of blocks */
+gsize       zim_dtype_block_elements (ZimDType      dtype); /* 1 for plain types */
+gsize       zim_dtype_row_size       (ZimDType      dtype,
+                                      gsize         n);     /* bytes of n elements, which are whole blocks */
+/* As safetensors spells it, or GGUF, or Ollama: “BF16”, “Q4_K”, “INT4” */
+const char *zim_dtype_name           (ZimDType      dtype);
+gboolean    zim_dtype_from_name      (const char   *name,
+                                      ZimDType     *dtype);
 
-/* n elements at src (any alignment) → f32. */
-void        zim_dtype_to_f32    (ZimDType      dtype,
-                                 const void   *src,
-                                 float        *dst,
-                                 gsize         n);
+/* n elements, whole blocks, at src (any alignment) → f32. Not for INT4 and INT8, which mean nothing without scales: see
+ * zim_weight_decode (). */
+void        zim_dtype_to_f32         (ZimDType      dtype,
+                                      const void   *src,
+                                      float        *dst,
+                                      gsize         n);
 
 static inline guint16
 zim_f32_to_bf16 (float f)

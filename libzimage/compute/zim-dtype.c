@@ -7,25 +7,61 @@
 
 #include "config.h"
 
+#include "compute/zim-blocks-private.h"
 #include "compute/zim-dtype-private.h"
-#include "compute/zim-weight-private.h"
 
 static const struct {
-  const char *name;
-  gsize       size;
-} dtypes[] = {
-  [ZIM_DTYPE_F32] = { "F32", 4 },
-  [ZIM_DTYPE_F16] = { "F16", 2 },
-  [ZIM_DTYPE_BF16] = { "BF16", 2 },
-  [ZIM_DTYPE_I32] = { "I32", 4 },
+  const char  *name;
+  gsize        elements; /* of a block */
+  gsize        size;     /* bytes of a block */
+  ZimBlockFunc decode;   /* of GGUF's types */
+} dtypes[ZIM_N_DTYPES] = {
+  [ZIM_DTYPE_F32] = { "F32", 1, 4 },
+  [ZIM_DTYPE_F16] = { "F16", 1, 2 },
+  [ZIM_DTYPE_BF16] = { "BF16", 1, 2 },
+  [ZIM_DTYPE_I32] = { "I32", 1, 4 },
+  [ZIM_DTYPE_F8_E4M3] = { "F8_E4M3", 1, 1 },
+  [ZIM_DTYPE_F8_E5M2] = { "F8_E5M2", 1, 1 },
+  [ZIM_DTYPE_I8] = { "I8", 1, 1 },
+  [ZIM_DTYPE_Q8_0] = { "Q8_0", 32, 34, zim_block_decode_q8_0 },
+  [ZIM_DTYPE_Q4_0] = { "Q4_0", 32, 18, zim_block_decode_q4_0 },
+  [ZIM_DTYPE_Q4_1] = { "Q4_1", 32, 20, zim_block_decode_q4_1 },
+  [ZIM_DTYPE_Q5_0] = { "Q5_0", 32, 22, zim_block_decode_q5_0 },
+  [ZIM_DTYPE_Q5_1] = { "Q5_1", 32, 24, zim_block_decode_q5_1 },
+  [ZIM_DTYPE_Q2_K] = { "Q2_K", 256, 84, zim_block_decode_q2_k },
+  [ZIM_DTYPE_Q3_K] = { "Q3_K", 256, 110, zim_block_decode_q3_k },
+  [ZIM_DTYPE_Q4_K] = { "Q4_K", 256, 144, zim_block_decode_q4_k },
+  [ZIM_DTYPE_Q5_K] = { "Q5_K", 256, 176, zim_block_decode_q5_k },
+  [ZIM_DTYPE_Q6_K] = { "Q6_K", 256, 210, zim_block_decode_q6_k },
+  [ZIM_DTYPE_INT4] = { "INT4", 2, 1 },
+  [ZIM_DTYPE_INT8] = { "INT8", 1, 1 },
 };
 
 gsize
 zim_dtype_size (ZimDType dtype)
 {
   g_return_val_if_fail ((guint) dtype < G_N_ELEMENTS (dtypes), 0);
+  g_return_val_if_fail (dtypes[dtype].elements == 1, 0);
 
   return dtypes[dtype].size;
+}
+
+gsize
+zim_dtype_block_elements (ZimDType dtype)
+{
+  g_return_val_if_fail ((guint) dtype < G_N_ELEMENTS (dtypes), 1);
+
+  return dtypes[dtype].elements;
+}
+
+gsize
+zim_dtype_row_size (ZimDType dtype,
+                    gsize    n)
+{
+  g_return_val_if_fail ((guint) dtype < G_N_ELEMENTS (dtypes), 0);
+  g_return_val_if_fail (n % dtypes[dtype].elements == 0, 0);
+
+  return n / dtypes[dtype].elements * dtypes[dtype].size;
 }
 
 const char *
@@ -99,6 +135,24 @@ zim_f16_to_f32 (guint16 h)
   return f;
 }
 
+/* A sign, 4 bits of exponent with a bias of 7 and 3 of fraction; no infinity, and NaN only where all bits are set. Put
+ * in f32's places they are the value times 2⁷⁻¹²⁷, subnormal ones too. */
+static inline float
+e4m3_to_f32 (guint8 code)
+{
+  guint32 bits = (guint32) (code & 0x7f) << 20, sign = (guint32) (code & 0x80) << 24;
+  float f;
+
+  if ((code & 0x7f) == 0x7f)
+    bits = 0x7ff00000;
+  memcpy (&f, &bits, sizeof f);
+  f *= 0x1p120f;
+  memcpy (&bits, &f, sizeof bits);
+  bits |= sign;
+  memcpy (&f, &bits, sizeof f);
+  return f;
+}
+
 static inline guint16
 load_u16 (const guint8 *src,
           gsize         i)
@@ -146,19 +200,21 @@ zim_dtype_to_f32 (ZimDType    dtype,
       for (gsize i = 0; i < n; i++)
         dst[i] = load_i32 (bytes, i);
       break;
+    case ZIM_DTYPE_F8_E4M3:
+      for (gsize i = 0; i < n; i++)
+        dst[i] = e4m3_to_f32 (bytes[i]);
+      break;
+    case ZIM_DTYPE_F8_E5M2:
+      for (gsize i = 0; i < n; i++)
+        dst[i] = zim_f16_to_f32 ((guint16) (bytes[i] << 8));
+      break;
+    case ZIM_DTYPE_I8:
+      for (gsize i = 0; i < n; i++)
+        dst[i] = (float) (gint8) bytes[i];
+      break;
     default:
-      g_assert_not_reached ();
+      g_assert (dtypes[dtype].decode != NULL && n % dtypes[dtype].elements == 0);
+      for (gsize i = 0; i < n; i += dtypes[dtype].elements, bytes += dtypes[dtype].size)
+        dtypes[dtype].decode (bytes, dst + i);
     }
-}
-
-char *
-zim_shape_to_string (guint         n_dims,
-                     const gint64 *dims)
-{
-  GString *string = g_string_new ("[");
-
-  for (guint i = 0; i < n_dims; i++)
-    g_string_append_printf (string, "%s%" G_GINT64_FORMAT, i > 0 ? ", " : "", dims[i]);
-  g_string_append_c (string, ']');
-  return g_string_free (string, FALSE);
 }

@@ -412,7 +412,8 @@ check_entry (const ZimEntry  *entry,
   g_autofree char *found = NULL;
   g_autofree char *expected = NULL;
 
-  if (entry->foreign != NULL || weight->dtype == ZIM_DTYPE_I32)
+  if (entry->foreign != NULL ||
+      (weight->dtype != ZIM_DTYPE_F32 && weight->dtype != ZIM_DTYPE_F16 && weight->dtype != ZIM_DTYPE_BF16))
     {
       g_set_error (error, ZIM_ERROR, ZIM_ERROR_UNSUPPORTED,
                    _("%s: Tensor “%s” is of type %s, supported are F32, F16 and BF16"),

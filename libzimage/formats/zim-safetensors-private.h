@@ -38,7 +38,7 @@ const ZimWeight *zim_safetensors_get          (ZimSafetensors   *self,
 const ZimWeight *zim_safetensors_lookup       (ZimSafetensors   *self,
                                                const char       *name);
 
-/* The tensors of types that ZimDType lacks (F64, I64, F8_E4M3, …): name → the type's name. They
+/* The tensors of types that ZimDType lacks (F64, I64, U8, …): name → the type's name. They
  * are as thoroughly checked as the others but only named here. */
 GHashTable      *zim_safetensors_get_foreign  (ZimSafetensors   *self); /* (transfer none) */
 const char      *zim_safetensors_get_metadata (ZimSafetensors   *self,

@@ -4,7 +4,7 @@
 
     python generate.py [CASE ...]
 
-Without a case all are made, and scheduler.json, noise.json and weights.json too.
+Without a case all are made, and scheduler.json, noise.json, weights.json and blocks.safetensors too.
 """
 
 import os
@@ -17,6 +17,7 @@ import argparse
 import shutil
 import time
 
+import blocks
 import cases
 import dump
 import models
@@ -79,6 +80,7 @@ def make_tables():
     models.write_json(FIXTURES / "scheduler.json", tables.scheduler_table())
     models.write_json(FIXTURES / "noise.json", tables.noise_table())
     models.write_json(FIXTURES / "weights.json", tables.weights_table())
+    blocks.save(FIXTURES / "blocks.safetensors")
 
 
 def main():
