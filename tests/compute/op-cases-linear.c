@@ -85,6 +85,10 @@ static const LinearCase cases[] = {
   { "k-two-blocks", 3, 2048, { 13 }, BF16 },
   { "k-two-blocks-and-one", 33, 2049, { 13 }, F32 },
   /* Values of about 10⁵ are beyond f16, of which they are in range again with a scale. */
+  { "parts-of-fp8", 33, 96, { 96, 13, 200, 1 }, ZIM_DTYPE_F8_E4M3, 1, BIAS_SOME },
+  { "parts-of-q4_k", 33, 256, { 96, 13, 200, 1 }, ZIM_DTYPE_Q4_K, 0, BIAS_ALL },
+  { "rotated-groups-and-a-strip", 31, 1088, { 96 }, ZIM_DTYPE_I8 },
+  { "scaled-q8_0", 33, 256, { 97 }, ZIM_DTYPE_Q8_0, 0, BIAS_ALL, 1.0f / 128, 1e5 },
   { "scaled", 33, 257, { 97 }, BF16, 0, BIAS_ALL, 1.0f / 128, 1e5 },
   { "scaled-odd", 1, 85, { 13 }, F32, 1, BIAS_NONE, 1.0f / 128, 1e5 },
   { "scaled-beyond-a-block", 31, 1030, { 96 }, F16, 0, BIAS_NONE, 1.0f / 128, 1e5 },
@@ -97,8 +101,6 @@ static const LinearCase cases[] = {
   { "nan-in-f16-weight", 1, 85, { 13 }, F16, 1, .special = SPECIAL_NAN_WEIGHT },
 };
 
-static const char *const dtype_names[] = { "f32", "f16", "bf16" };
-
 static void
 add_generated (gint64   rows,
                gint64   k,
@@ -108,13 +110,13 @@ add_generated (gint64   rows,
 {
   static GPtrArray *generated;
   LinearCase *c = g_new0 (LinearCase, 1);
-  g_autofree char *name = NULL;
+  g_autofree char *name = NULL, *type = g_ascii_strdown (zim_dtype_name (dtype), -1);
 
   if (generated == NULL)
     generated = g_ptr_array_new_with_free_func (g_free);
   *c = (LinearCase) { NULL, rows, k, { n }, dtype, misalignment };
   g_ptr_array_add (generated, c);
-  name = g_strdup_printf ("%dx%dx%d-%s+%u", (int) rows, (int) k, (int) n, dtype_names[dtype], misalignment);
+  name = g_strdup_printf ("%dx%dx%d-%s+%u", (int) rows, (int) k, (int) n, type, misalignment);
   ops_add_case ("linear", name, build_linear, c, TRUE);
 }
 
@@ -139,10 +141,25 @@ add_grids (void)
       }
 }
 
+/* Every type of few bits: rows of one block and of more than a strip holds, and rows that begin within a block. */
+static void
+add_quantized (void)
+{
+  for (ZimDType dtype = ZIM_DTYPE_F8_E4M3; dtype < ZIM_N_DTYPES; dtype++)
+    {
+      gsize block = MAX (32, zim_dtype_block_elements (dtype));
+
+      add_generated (33, block, 97, dtype, 0);
+      add_generated (3, 1024 + block, 13, dtype, 1);
+      add_generated (100, block / 2, 96, dtype, 2);
+    }
+}
+
 void
 ops_add_linear_cases (void)
 {
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     ops_add_case ("linear", cases[i].name, build_linear, &cases[i], TRUE);
   add_grids ();
+  add_quantized ();
 }

@@ -89,6 +89,13 @@ static const EmbedCase embed_cases[] = {
   { "f32-unaligned", 5, 31, 13, ZIM_DTYPE_F32, 1 },
   { "bf16-unaligned", 32, 31, 64, ZIM_DTYPE_BF16, 1 },
   { "f16-unaligned", 5, 31, 33, ZIM_DTYPE_F16, 1 },
+  { "f8_e4m3", 33, 31, 85, ZIM_DTYPE_F8_E4M3 },
+  { "i8", 33, 31, 128, ZIM_DTYPE_I8, 1 },
+  { "q8_0", 33, 31, 96, ZIM_DTYPE_Q8_0, 1 },
+  { "q4_k", 33, 31, 256, ZIM_DTYPE_Q4_K },
+  { "q6_k", 33, 31, 512, ZIM_DTYPE_Q6_K, 1 },
+  { "int4", 33, 31, 64, ZIM_DTYPE_INT4 },
+  { "int8", 33, 31, 64, ZIM_DTYPE_INT8, 1 },
 };
 
 /* Copies */

@@ -226,7 +226,7 @@ reference_decode (const ZimWeight *weight)
   n = zim_weight_n_elements (weight);
   numbers = g_new (float, n);
   values = g_new (double, n);
-  zim_dtype_to_f32 (weight->dtype, weight->data, numbers, n);
+  zim_weight_decode (weight, 0, n, numbers);
   for (gsize i = 0; i < n; i++)
     values[i] = numbers[i];
   return values;

@@ -239,6 +239,122 @@ store_numbers (ZimDType     dtype,
     }
 }
 
+/* Types of blocks: bytes at which their f16 scales lie, and by how much their values are larger than these. */
+static const struct {
+  guint  n;
+  guint  at[2];
+  double spread;
+} block_scales[ZIM_N_DTYPES] = {
+  [ZIM_DTYPE_Q8_0] = { 1, { 0 }, 74 },
+  [ZIM_DTYPE_Q4_0] = { 1, { 0 }, 4.6 },
+  [ZIM_DTYPE_Q4_1] = { 2, { 0, 2 }, 9 },
+  [ZIM_DTYPE_Q5_0] = { 1, { 0 }, 9.2 },
+  [ZIM_DTYPE_Q5_1] = { 2, { 0, 2 }, 18 },
+  [ZIM_DTYPE_Q2_K] = { 2, { 80, 82 }, 18 },
+  [ZIM_DTYPE_Q3_K] = { 1, { 108 }, 45 },
+  [ZIM_DTYPE_Q4_K] = { 2, { 0, 2 }, 320 },
+  [ZIM_DTYPE_Q5_K] = { 2, { 0, 2 }, 650 },
+  [ZIM_DTYPE_Q6_K] = { 1, { 208 }, 1400 },
+};
+
+/* Random bytes with random scales */
+static void
+store_blocks (Setup     *self,
+              ZimWeight *weight,
+              double     spread,
+              guint8    *data)
+{
+  gsize size = zim_dtype_row_size (weight->dtype, zim_dtype_block_elements (weight->dtype));
+
+  for (gsize i = 0; i < weight->size; i++)
+    data[i] = (guint8) ((next_uniform (self) + 1) * 128);
+  for (gsize i = 0; i < weight->size; i += size)
+    for (guint j = 0; j < block_scales[weight->dtype].n; j++)
+      {
+        float number;
+        guint16 half;
+
+        fill_random (self, &number, 1, spread / block_scales[weight->dtype].spread);
+        half = zim_f32_to_f16 (number);
+        memcpy (data + i + block_scales[weight->dtype].at[j], &half, sizeof half);
+      }
+}
+
+/* Random codes, of f8 with absolute values between 0.5 and 2, and a scale for each row, or of the affine types for each
+ * 32 columns. All rows are about as large: the reference's tolerance counts on many errors of one size. */
+static void
+store_codes (Setup     *self,
+             ZimWeight *weight,
+             double     spread,
+             guint8    *data)
+{
+  gboolean is_affine = weight->dtype == ZIM_DTYPE_INT4 || weight->dtype == ZIM_DTYPE_INT8;
+  gsize n = zim_weight_n_elements (weight), n_scales;
+  guint8 *scales = data + weight->size;
+
+  weight->group = is_affine ? 32 : n / weight->dims[0];
+  weight->rotation = weight->dtype == ZIM_DTYPE_I8 && weight->group % 64 == 0 ? 64 : 0;
+  n_scales = n / weight->group;
+  for (gsize i = 0; i < weight->size; i++)
+    {
+      data[i] = (guint8) ((next_uniform (self) + 1) * 128);
+      if (weight->dtype == ZIM_DTYPE_F8_E4M3)
+        data[i] = (data[i] & 0x8f) | 0x30;
+      else if (weight->dtype == ZIM_DTYPE_F8_E5M2)
+        data[i] = (data[i] & 0x87) | 0x38;
+    }
+  weight->scales = scales;
+  weight->biases = is_affine ? scales + 2 * n_scales : NULL;
+  for (gsize i = 0; i < (is_affine ? 2 * n_scales : n_scales); i++)
+    {
+      float number = (float) (spread * (1 + next_uniform (self) / 4));
+
+      if (i % 2 == 1)
+        number = -number;
+      store_numbers (is_affine ? ZIM_DTYPE_BF16 : ZIM_DTYPE_F32, &number, 1, scales + i * (is_affine ? 2 : 4));
+    }
+}
+
+static void
+store_weight (Setup     *self,
+              ZimWeight *weight,
+              double     spread,
+              guint8    *data)
+{
+  gsize n = zim_weight_n_elements (weight);
+  g_autofree float *numbers = NULL;
+
+  weight->data = data;
+  switch (weight->dtype)
+    {
+    case ZIM_DTYPE_F32:
+    case ZIM_DTYPE_F16:
+    case ZIM_DTYPE_BF16:
+      numbers = g_new (float, n);
+      fill_random (self, numbers, n, spread);
+      store_numbers (weight->dtype, numbers, n, data);
+      break;
+    case ZIM_DTYPE_F8_E4M3:
+    case ZIM_DTYPE_F8_E5M2:
+      store_codes (self, weight, spread, data);
+      break;
+    case ZIM_DTYPE_I8:
+    case ZIM_DTYPE_INT4:
+    case ZIM_DTYPE_INT8:
+      store_codes (self, weight, spread / 100, data);
+      break;
+    default:
+      store_blocks (self, weight, spread, data);
+    }
+}
+
+/* As much as the scales need: of 4 bytes for each row, or for a scale and a bias of 32 columns. */
+static gsize
+room_for_scales (const ZimWeight *weight)
+{
+  return (gsize) zim_weight_n_elements (weight) / 8 + 4 * weight->dims[0];
+}
+
 const ZimWeight *
 setup_weight (Setup        *self,
               ZimDType      dtype,
@@ -248,21 +364,15 @@ setup_weight (Setup        *self,
               const gint64 *dims)
 {
   ZimWeight weight = { .name = "weight", .dtype = dtype, .n_dims = n_dims };
-  g_autofree float *numbers = NULL;
   gboolean is_new;
   Buffer *buffer;
-  gsize n;
 
   memcpy (weight.dims, dims, n_dims * sizeof *dims);
-  n = zim_weight_n_elements (&weight);
-  weight.size = n * zim_dtype_size (dtype);
-  buffer = take_buffer (self, weight.size + misalignment, &is_new);
+  weight.size = zim_dtype_row_size (dtype, zim_weight_n_elements (&weight));
+  buffer = take_buffer (self, weight.size + room_for_scales (&weight) + misalignment, &is_new);
   if (!is_new)
     return &buffer->weight;
-  numbers = g_new (float, n);
-  fill_random (self, numbers, n, spread);
-  weight.data = (guint8 *) buffer->data + misalignment;
-  store_numbers (dtype, numbers, n, (guint8 *) buffer->data + misalignment);
+  store_weight (self, &weight, spread, (guint8 *) buffer->data + misalignment);
   buffer->weight = weight;
   return &buffer->weight;
 }

@@ -59,7 +59,8 @@ ZimTensor       *setup_state     (Setup              *self,
 /* Element (0, 0) of what one of the four calls above gave. */
 float           *setup_values    (Setup              *self,
                                   const ZimTensor    *tensor);
-/* misalignment: bytes past a multiple of 64 */
+/* misalignment: bytes past a multiple of 64. Scales lie behind the data: one for each row, or for each 32 columns of
+ * the affine types; columns of I8 are rotated where they are whole groups of 64. */
 const ZimWeight *setup_weight    (Setup              *self,
                                   ZimDType            dtype,
                                   guint               misalignment,

@@ -59,14 +59,24 @@ spy_pack (ZimOperand          operand,
 }
 
 static void
-spy_decode (ZimOperand  operand,
-            ZimDType    dtype,
-            const void *src,
-            gsize       k,
-            void       *dst)
+spy_decode (ZimOperand       operand,
+            const ZimWeight *weight,
+            gsize            first,
+            gsize            k,
+            void            *dst)
 {
   if (!spy.skip)
-    spy.real->decode (operand, dtype, src, k, dst);
+    spy.real->decode (operand, weight, first, k, dst);
+}
+
+static void
+spy_round (ZimOperand   operand,
+           const float *src,
+           gsize        k,
+           void        *dst)
+{
+  if (!spy.skip)
+    spy.real->round (operand, src, k, dst);
 }
 
 static void
@@ -129,6 +139,7 @@ spy_kernels (const ZimCpuKernels *real)
   kernels = *real;
   kernels.pack = spy_pack;
   kernels.decode = spy_decode;
+  kernels.round = spy_round;
   kernels.multiply = spy_multiply;
   kernels.unpack = spy_unpack;
   kernels.softmax = spy_softmax;

@@ -128,8 +128,8 @@ store_values (Attention   *self,
         column[i] = v[i * stride + d];
       for (gint64 i = n; i < BLOCK_KEYS; i++)
         column[i] = 0;
-      kernels->decode (operand, ZIM_DTYPE_F32, column, BLOCK_KEYS,
-                       out + (d * self->value_stride + first) * zim_operand_size (operand));
+      kernels->round (operand, column, BLOCK_KEYS,
+                      out + (d * self->value_stride + first) * zim_operand_size (operand));
     }
 }
 
@@ -148,9 +148,9 @@ prepare_task (gpointer data,
   gsize size = zim_operand_size (call->operand);
 
   for (gint64 i = 0; i < n; i++)
-    call->kernels->decode (call->operand, ZIM_DTYPE_F32,
-                           zim_cpu_row (call, k, self->range->start + first + i) + head * self->head_dim,
-                           self->head_dim, self->keys + head * self->keys_size + (first + i) * self->key_stride * size);
+    call->kernels->round (call->operand,
+                          zim_cpu_row (call, k, self->range->start + first + i) + head * self->head_dim,
+                          self->head_dim, self->keys + head * self->keys_size + (first + i) * self->key_stride * size);
   store_values (self, zim_cpu_row (call, v, self->range->start + first) + head * self->head_dim, v->stride, first, n,
                 self->values + head * self->values_size);
 }

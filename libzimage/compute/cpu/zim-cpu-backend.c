@@ -75,7 +75,7 @@ decode_vector (const ZimWeight *weight)
     return NULL;
   n = zim_weight_n_elements (weight);
   vector = g_new (float, n);
-  zim_dtype_to_f32 (weight->dtype, weight->data, vector, n);
+  zim_weight_decode (weight, 0, n, vector);
   return vector;
 }
 
@@ -94,7 +94,7 @@ decode_biases (const ZimOp *op)
       const ZimWeight *bias = op->linear.biases[i];
 
       if (bias != NULL)
-        zim_dtype_to_f32 (bias->dtype, bias->data, vector + done, bias->dims[0]);
+        zim_weight_decode (bias, 0, bias->dims[0], vector + done);
       done += op->linear.weights[i]->dims[0];
     }
   return vector;

@@ -78,14 +78,13 @@ weight_task (gpointer data,
   float *ordered = stored + n;
   guint8 *out = self->weights + task * self->taps * self->padded * zim_operand_size (operand);
 
-  self->call->kernels->decode (ZIM_OPERAND_F32, weight->dtype, weight->data + task * n * zim_dtype_size (weight->dtype),
-                               n, stored);
+  self->call->kernels->decode (ZIM_OPERAND_F32, weight, task * n, n, stored);
   for (gsize c = 0; c < self->channels; c++)
     for (gsize t = 0; t < self->taps; t++)
       ordered[t * self->channels + c] = stored[c * self->taps + t];
   for (gsize t = 0; t < self->taps; t++)
-    self->call->kernels->decode (operand, ZIM_DTYPE_F32, ordered + t * self->channels, self->channels,
-                                 out + t * self->padded * zim_operand_size (operand));
+    self->call->kernels->round (operand, ordered + t * self->channels, self->channels,
+                                out + t * self->padded * zim_operand_size (operand));
 }
 
 /* The input pixel under tap (ky, kx) of the window of an output pixel. */

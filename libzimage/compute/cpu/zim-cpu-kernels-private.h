@@ -10,7 +10,7 @@
 
 #pragma once
 
-#include "compute/zim-dtype-private.h"
+#include "compute/zim-weight-private.h"
 
 G_BEGIN_DECLS
 
@@ -50,10 +50,15 @@ typedef struct {
                     gsize                k,
                     float                scale,
                     void                *panel);
-  /* k stored values → operands. */
+  /* k stored values from that one on, counted through all rows → operands. */
   void (*decode)   (ZimOperand           operand,
-                    ZimDType             dtype,
-                    const void          *src,
+                    const ZimWeight     *weight,
+                    gsize                first,
+                    gsize                k,
+                    void                *dst);
+  /* k values → operands. */
+  void (*round)    (ZimOperand           operand,
+                    const float         *src,
                     gsize                k,
                     void                *dst);
   /* c[n][panel] (+)= w[n][k] · panel[k][panel]; w_stride in elements; k padded as the operand asks. */

@@ -103,88 +103,133 @@ pack (ZimOperand          operand,
     }
 }
 
-/* Decoding of weights */
+/* Operands of other values */
 
 static void
-widen (ZimDType    dtype,
-       const void *src,
-       gsize       k,
-       float      *dst)
+round_f32 (ZimOperand   operand,
+           const float *src,
+           gsize        k,
+           float       *dst)
+{
+  gsize i = 0;
+
+  if (operand == ZIM_OPERAND_F32)
+    {
+      if (src != dst)
+        memcpy (dst, src, k * sizeof *dst);
+      return;
+    }
+  for (; i + V <= k; i += V)
+    store (dst + i, operand == ZIM_OPERAND_BF16_IN_F32 ? round_bf16 (load (src + i)) : round_f16 (load (src + i)));
+  for (; i < k; i++)
+    dst[i] = round_operand_1 (operand, src[i]);
+}
+
+static void
+round_to_bf16 (const float *src,
+               gsize        k,
+               guint16     *dst)
+{
+  for (gsize i = 0; i < k; i++)
+    dst[i] = zim_f32_to_bf16 (src[i]);
+  if (k % 2 != 0)
+    dst[k] = 0;
+}
+
+static void
+round_operands (ZimOperand   operand,
+                const float *src,
+                gsize        k,
+                void        *dst)
+{
+  if (operand == ZIM_OPERAND_BF16)
+    round_to_bf16 (src, k, dst);
+  else
+    round_f32 (operand, src, k, dst);
+}
+
+/* Decoding of weights */
+
+#if V >= 8
+
+INLINE __m128i
+load_halves (const ZimWeight *weight,
+             gsize            first)
+{
+  return _mm_loadu_si128 ((const __m128i *) (weight->data + 2 * first));
+}
+
+#endif
+
+static void
+widen (const ZimWeight *weight,
+       gsize            first,
+       gsize            k,
+       float           *dst)
 {
   gsize i = 0;
 
 #if V >= 8
-  const guint16 *half = src;
-
-  if (dtype == ZIM_DTYPE_F16)
+  if (weight->dtype == ZIM_DTYPE_F16)
     for (; i + 8 <= k; i += 8)
-      _mm256_storeu_ps (dst + i, _mm256_cvtph_ps (_mm_loadu_si128 ((const __m128i *) (half + i))));
-  if (dtype == ZIM_DTYPE_BF16)
+      _mm256_storeu_ps (dst + i, _mm256_cvtph_ps (load_halves (weight, first + i)));
+  if (weight->dtype == ZIM_DTYPE_BF16)
     for (; i + 8 <= k; i += 8)
       _mm256_storeu_si256 ((__m256i *) (dst + i),
-                           _mm256_slli_epi32 (_mm256_cvtepu16_epi32 (_mm_loadu_si128 ((const __m128i *) (half + i))),
-                                              16));
+                           _mm256_slli_epi32 (_mm256_cvtepu16_epi32 (load_halves (weight, first + i)), 16));
 #endif
-  zim_dtype_to_f32 (dtype, (const guint8 *) src + i * zim_dtype_size (dtype), dst + i, k - i);
+  zim_weight_decode (weight, first + i, k - i, dst + i);
 }
 
 static void
-decode_f32 (ZimOperand  operand,
-            ZimDType    dtype,
-            const void *src,
-            gsize       k,
-            float      *dst)
+decode_f32 (ZimOperand       operand,
+            const ZimWeight *weight,
+            gsize            first,
+            gsize            k,
+            float           *dst)
 {
-  gsize i = 0;
-
-  widen (dtype, src, k, dst);
-  if (operand == ZIM_OPERAND_F32 || (operand == ZIM_OPERAND_BF16_IN_F32 && dtype == ZIM_DTYPE_BF16) ||
-      (operand == ZIM_OPERAND_F16_IN_F32 && dtype == ZIM_DTYPE_F16))
+  widen (weight, first, k, dst);
+  if ((operand == ZIM_OPERAND_BF16_IN_F32 && weight->dtype == ZIM_DTYPE_BF16) ||
+      (operand == ZIM_OPERAND_F16_IN_F32 && weight->dtype == ZIM_DTYPE_F16))
     return;
-  for (; i + V <= k; i += V)
-    store (dst + i, operand == ZIM_OPERAND_BF16_IN_F32 ? round_bf16 (load (dst + i)) : round_f16 (load (dst + i)));
-  for (; i < k; i++)
-    dst[i] = round_operand_1 (operand, dst[i]);
+  round_f32 (operand, dst, k, dst);
 }
 
-#define DECODE_BLOCK 256
-
 static void
-decode_bf16 (ZimDType    dtype,
-             const void *src,
-             gsize       k,
-             guint16    *dst)
+decode_bf16 (const ZimWeight *weight,
+             gsize            first,
+             gsize            k,
+             guint16         *dst)
 {
-  float wide[DECODE_BLOCK];
+  float wide[ZIM_MAX_UNIT];
 
-  if (k % 2 != 0)
-    dst[k] = 0;
-  if (dtype == ZIM_DTYPE_BF16)
+  if (weight->dtype == ZIM_DTYPE_BF16)
     {
-      memcpy (dst, src, k * sizeof *dst);
+      memcpy (dst, weight->data + 2 * first, k * sizeof *dst);
+      if (k % 2 != 0)
+        dst[k] = 0;
       return;
     }
-  for (gsize i = 0; i < k; i += DECODE_BLOCK)
+  for (gsize i = 0; i < k; i += ZIM_MAX_UNIT)
     {
-      gsize n = MIN (DECODE_BLOCK, k - i);
+      gsize n = MIN (ZIM_MAX_UNIT, k - i);
 
-      widen (dtype, (const guint8 *) src + i * zim_dtype_size (dtype), n, wide);
-      for (gsize j = 0; j < n; j++)
-        dst[i + j] = zim_f32_to_bf16 (wide[j]);
+      widen (weight, first + i, n, wide);
+      round_to_bf16 (wide, n, dst + i);
     }
 }
 
 static void
-decode (ZimOperand  operand,
-        ZimDType    dtype,
-        const void *src,
-        gsize       k,
-        void       *dst)
+decode (ZimOperand       operand,
+        const ZimWeight *weight,
+        gsize            first,
+        gsize            k,
+        void            *dst)
 {
   if (operand == ZIM_OPERAND_BF16)
-    decode_bf16 (dtype, src, k, dst);
+    decode_bf16 (weight, first, k, dst);
   else
-    decode_f32 (operand, dtype, src, k, dst);
+    decode_f32 (operand, weight, first, k, dst);
 }
 
 /* Products */
@@ -775,6 +820,7 @@ const ZimCpuKernels TABLE_ (ZIM_CPU_TIER) = {
 #endif
   .pack = pack,
   .decode = decode,
+  .round = round_operands,
   .multiply = multiply,
   .unpack = unpack,
   .softmax = softmax,

@@ -155,17 +155,16 @@ strip_operands (Linear *self,
 {
   const ZimWeight *weight = self->part->weight;
   ZimOperand operand = self->call->operand;
-  gsize size = zim_dtype_size (weight->dtype);
-  const guint8 *src = weight->data + (row * self->k + i) * size;
+  gsize first = row * self->k + i;
 
   if (operand == ZIM_OPERAND_BF16 && weight->dtype == ZIM_DTYPE_BF16 && k % 2 == 0)
     {
       *stride = self->k;
-      return src;
+      return weight->data + 2 * first;
     }
   *stride = zim_operand_padded (operand, k) + STRIP_GAP;
   for (guint r = 0; r < n; r++)
-    self->call->kernels->decode (operand, weight->dtype, src + r * self->k * size, k,
+    self->call->kernels->decode (operand, weight, first + r * self->k, k,
                                  (guint8 *) decoded + r * *stride * zim_operand_size (operand));
   return decoded;
 }

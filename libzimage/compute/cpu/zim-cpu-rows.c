@@ -161,7 +161,6 @@ embed_rows (ZimCpuCall *call,
             gint64      end)
 {
   const ZimWeight *weight = call->op->row.weight;
-  gsize row_size = weight->dims[1] * zim_dtype_size (weight->dtype);
 
   for (gint64 row = start; row < end; row++)
     {
@@ -169,7 +168,7 @@ embed_rows (ZimCpuCall *call,
 
       /* An id beyond the table is the tokenizer's and the model's disagreement, refused when the prompt is encoded. */
       g_assert (id >= 0 && id < weight->dims[0]);
-      zim_dtype_to_f32 (weight->dtype, weight->data + id * row_size, OUT, weight->dims[1]);
+      zim_weight_decode (weight, id * weight->dims[1], weight->dims[1], OUT);
     }
 }
 
@@ -179,7 +178,7 @@ repeat_rows (ZimCpuCall *call,
              gint64      end)
 {
   for (gint64 row = start; row < end; row++)
-    zim_dtype_to_f32 (call->op->row.weight->dtype, call->op->row.weight->data, OUT, call->op->out->cols);
+    zim_weight_decode (call->op->row.weight, 0, call->op->out->cols, OUT);
 }
 
 /* Each row of the result is cols elements of the permuted order from row · cols on: an odometer over the

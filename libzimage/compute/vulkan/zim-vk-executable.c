@@ -440,7 +440,7 @@ gather_rows (guint8   *out,
              gpointer  user_data)
 {
   const Gather *gather = user_data;
-  gsize cols = (gsize) gather->weight->dims[1], row_size = cols * zim_dtype_size (gather->weight->dtype);
+  gsize cols = (gsize) gather->weight->dims[1];
   gsize first = offset / (cols * sizeof (float)), n = size / (cols * sizeof (float));
 
   for (gsize i = 0; i < n; i++)
@@ -449,8 +449,7 @@ gather_rows (guint8   *out,
 
       /* An id beyond the table is the tokenizer's and the model's disagreement, refused when the prompt is encoded. */
       g_assert (id >= 0 && id < gather->weight->dims[0]);
-      zim_dtype_to_f32 (gather->weight->dtype, gather->weight->data + (gsize) id * row_size,
-                        (float *) (gpointer) out + i * cols, cols);
+      zim_weight_decode (gather->weight, (gsize) id * cols, cols, (float *) (gpointer) out + i * cols);
     }
 }
 

@@ -17,6 +17,10 @@ typedef enum {
 
 typedef struct {
   const guint8 *data; /* NULL: zeros */
+  const guint8 *scales;
+  const guint8 *biases;
+  gint64        group;
+  gint64        rotation;
   gint64        dtype;
   gint64        rows;
 } Part;
@@ -117,6 +121,16 @@ source_new (Form   form,
   return source;
 }
 
+static Part
+part_new (const ZimWeight *weight,
+          gint64           rows)
+{
+  return (Part) {
+    .data = weight->data, .scales = weight->scales, .biases = weight->biases, .group = (gint64) weight->group,
+    .rotation = weight->rotation, .dtype = weight->dtype, .rows = rows,
+  };
+}
+
 /* Takes source. The type that it is packed in is found when it is uploaded. */
 static ZimVkPacking *
 hold (ZimVkWeights *self,
@@ -149,7 +163,7 @@ zim_vk_weights_matrix (ZimVkWeights           *self,
   Source *source = source_new (FORM_MATRIX, weights[0]->dims[1], 1, n);
 
   for (guint i = 0; i < n; i++)
-    source->parts[i] = (Part) { weights[i]->data, weights[i]->dtype, weights[i]->dims[0] };
+    source->parts[i] = part_new (weights[i], weights[i]->dims[0]);
   return hold (self, source);
 }
 
@@ -159,7 +173,7 @@ zim_vk_weights_kernel (ZimVkWeights    *self,
 {
   Source *source = source_new (FORM_KERNEL, weight->dims[1], weight->dims[2] * weight->dims[3], 1);
 
-  source->parts[0] = (Part) { weight->data, weight->dtype, weight->dims[0] };
+  source->parts[0] = part_new (weight, weight->dims[0]);
   return hold (self, source);
 }
 
@@ -173,9 +187,9 @@ zim_vk_weights_vector (ZimVkWeights           *self,
 
   for (guint i = 0; i < n; i++)
     if (weights[i] != NULL)
-      source->parts[i] = (Part) { weights[i]->data, weights[i]->dtype, zim_weight_n_elements (weights[i]) };
+      source->parts[i] = part_new (weights[i], zim_weight_n_elements (weights[i]));
     else
-      source->parts[i] = (Part) { NULL, ZIM_DTYPE_F32, matrices[i]->dims[0] };
+      source->parts[i] = (Part) { .dtype = ZIM_DTYPE_F32, .rows = matrices[i]->dims[0] };
   return hold (self, source);
 }
 
@@ -216,11 +230,19 @@ is_bf16 (const Source *source)
   return TRUE;
 }
 
+static gboolean
+kernels_read (gint64 dtype)
+{
+  return dtype == ZIM_DTYPE_F32 || dtype == ZIM_DTYPE_F16 || dtype == ZIM_DTYPE_BF16;
+}
+
 /* The stored type if all parts have the same and kernels can read it, else f32. */
 static ZimDType
 choose_dtype (const Source *source)
 {
   if (source->form == FORM_VECTOR)
+    return ZIM_DTYPE_F32;
+  if (!kernels_read (source->parts[0].dtype))
     return ZIM_DTYPE_F32;
   for (gint64 i = 1; i < source->n; i++)
     if (source->parts[i].dtype != source->parts[0].dtype)
@@ -267,6 +289,21 @@ order_taps (const Packer *self,
   return self->ordered;
 }
 
+/* A stored row → decoded */
+static void
+decode_row (const Packer *self,
+            const Part   *part,
+            gint64        row,
+            gsize         n)
+{
+  const ZimWeight weight = {
+    .dtype = (ZimDType) part->dtype, .data = part->data, .scales = part->scales, .biases = part->biases,
+    .group = (gsize) part->group, .rotation = (guint) part->rotation,
+  };
+
+  zim_weight_decode (&weight, (gsize) row * n, n, self->decoded);
+}
+
 static void
 pack_row (const Packer *self,
           const Part   *part,
@@ -274,17 +311,18 @@ pack_row (const Packer *self,
           guint8       *out)
 {
   const Source *source = self->packing->source;
-  gsize n = (gsize) (source->cols * source->taps), size = n * zim_dtype_size ((ZimDType) part->dtype);
+  gsize n = (gsize) (source->cols * source->taps);
   gsize row_size = (gsize) self->packing->stride * zim_dtype_size (self->packing->dtype);
-  const guint8 *in = part->data + (gsize) row * size;
 
   if (part->dtype == (gint64) self->packing->dtype && source->form != FORM_KERNEL)
     {
-      memcpy (out, in, size);
+      gsize size = n * zim_dtype_size (self->packing->dtype);
+
+      memcpy (out, part->data + (gsize) row * size, size);
       memset (out + size, 0, row_size - size);
       return;
     }
-  zim_dtype_to_f32 ((ZimDType) part->dtype, in, self->decoded, n);
+  decode_row (self, part, row, n);
   if (source->form == FORM_KERNEL)
     {
       encode_row (self, order_taps (self, source), (gsize) self->packing->stride, out);
