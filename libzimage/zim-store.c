@@ -7,14 +7,10 @@
 
 #include "zim-store.h"
 
-#include "store/zim-create-private.h"
 #include "store/zim-open-private.h"
-#include "store/zim-pull-private.h"
-#include "store/zim-tags-private.h"
-#include "store/zim-upkeep-private.h"
-#include "zim-model-private.h"
-#include "zim-stored-model-private.h"
-#include "zim-transfer-private.h"
+#include "store/zim-store-name-private.h"
+#include "zim-store-operation-private.h"
+#include "zim-stored-model.h"
 
 /**
  * ZimStore:
@@ -168,88 +164,7 @@ zim_store_init (ZimStore *self)
   self->models = g_ptr_array_new_with_free_func (g_object_unref);
 }
 
-/* Operations. Each is a function that works in any thread and leaves its results in the struct. */
-
-typedef struct _Operation Operation;
-typedef gboolean (*OperationFunc) (ZimStore       *self,
-                                   Operation      *operation,
-                                   GCancellable   *cancellable,
-                                   GError        **error);
-
-struct _Operation
-{
-  OperationFunc  func;
-  char          *name;
-  char          *destination;
-  char          *server;
-  ZimModel      *model;
-  ZimTransfer   *transfer;
-  gboolean       repair;
-
-  GPtrArray     *models; /* what the store has now; NULL if it could not be read */
-  char         **faults;
-  guint64        freed;
-};
-
-static Operation *
-operation_new (OperationFunc  func,
-               const char    *name,
-               ZimTransfer   *transfer)
-{
-  Operation *operation = g_new0 (Operation, 1);
-
-  operation->func = func;
-  operation->name = g_strdup (name);
-  g_set_object (&operation->transfer, transfer);
-  return operation;
-}
-
-static void
-operation_free (Operation *operation)
-{
-  g_free (operation->name);
-  g_free (operation->destination);
-  g_free (operation->server);
-  g_clear_object (&operation->model);
-  g_clear_object (&operation->transfer);
-  g_clear_pointer (&operation->models, g_ptr_array_unref);
-  g_strfreev (operation->faults);
-  g_free (operation);
-}
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (Operation, operation_free)
-
-/* Names whose manifests cannot be read are left out: zim_store_check () says what is wrong with them. */
-static GPtrArray *
-scan (const char *path)
-{
-  g_autoptr(GPtrArray) names = zim_tags_list (path);
-  GPtrArray *models = g_ptr_array_new_with_free_func (g_object_unref);
-
-  for (guint i = 0; i < names->len; i++)
-    {
-      g_auto(ZimTag) tag = { NULL };
-      g_autofree char *name = zim_store_name_to_string (g_ptr_array_index (names, i));
-
-      if (zim_tags_read (path, g_ptr_array_index (names, i), &tag, NULL) && zim_manifest_is_image (tag.manifest))
-        g_ptr_array_add (models, _zim_stored_model_new (name, tag.hex, zim_manifest_get_size (tag.manifest),
-                                                        tag.modified));
-    }
-  return models;
-}
-
-static gboolean
-operation_run (ZimStore      *self,
-               Operation     *operation,
-               GCancellable  *cancellable,
-               GError       **error)
-{
-  if (g_cancellable_set_error_if_cancelled (cancellable, error) ||
-      !operation->func (self, operation, cancellable, error))
-    return FALSE;
-  operation->models = scan (self->path);
-  return TRUE;
-}
+/* Operations */
 
 static gboolean
 is_same (ZimStoredModel *a,
@@ -261,14 +176,14 @@ is_same (ZimStoredModel *a,
 }
 
 /* Only what lies between the first and the last difference has changed. */
-static void
-operation_apply (ZimStore  *self,
-                 Operation *operation)
+void
+_zim_store_apply (ZimStore          *self,
+                  ZimStoreOperation *operation)
 {
   g_autoptr(GPtrArray) old = g_steal_pointer (&self->models);
   guint begin = 0, end = 0;
 
-  self->models = g_steal_pointer (&operation->models);
+  self->models = _zim_store_operation_steal_models (operation);
   while (begin < MIN (old->len, self->models->len) && is_same (old->pdata[begin], self->models->pdata[begin]))
     begin++;
   while (end < MIN (old->len, self->models->len) - begin &&
@@ -279,165 +194,15 @@ operation_apply (ZimStore  *self,
 }
 
 static gboolean
-operation_run_here (ZimStore      *self,
-                    Operation     *operation,
-                    GCancellable  *cancellable,
-                    GError       **error)
+run (ZimStore           *self,
+     ZimStoreOperation  *operation,
+     GCancellable       *cancellable,
+     GError            **error)
 {
-  if (!operation_run (self, operation, cancellable, error))
+  if (!_zim_store_operation_run (operation, self->path, cancellable, error))
     return FALSE;
-  operation_apply (self, operation);
+  _zim_store_apply (self, operation);
   return TRUE;
-}
-
-static void
-run_in_thread (GTask        *task,
-               gpointer      source,
-               gpointer      operation,
-               GCancellable *cancellable)
-{
-  GError *error = NULL;
-
-  if (operation_run (source, operation, cancellable, &error))
-    g_task_return_boolean (task, TRUE);
-  else
-    g_task_return_error (task, error);
-}
-
-/* In the caller's context, where the list may change, before the caller learns of the end. */
-static void
-run_cb (GObject      *source,
-        GAsyncResult *result,
-        gpointer      data)
-{
-  g_autoptr(GTask) task = data;
-  GError *error = NULL;
-
-  if (!g_task_propagate_boolean (G_TASK (result), &error))
-    {
-      g_task_return_error (task, error);
-      return;
-    }
-  operation_apply (ZIM_STORE (source), g_task_get_task_data (task));
-  g_task_return_boolean (task, TRUE);
-}
-
-static void
-operation_run_async (ZimStore            *self,
-                     Operation           *operation, /* taken */
-                     gpointer             source_tag,
-                     GCancellable        *cancellable,
-                     GAsyncReadyCallback  callback,
-                     gpointer             user_data)
-{
-  GTask *task = g_task_new (self, cancellable, callback, user_data);
-  g_autoptr(GTask) worker = g_task_new (self, cancellable, run_cb, task);
-
-  g_task_set_source_tag (task, source_tag);
-  g_task_set_task_data (task, operation, (GDestroyNotify) operation_free);
-  /* What has come about has to be told, even if it was cancelled too late. */
-  g_task_set_check_cancellable (task, FALSE);
-  g_task_set_check_cancellable (worker, FALSE);
-  g_task_set_task_data (worker, operation, NULL);
-  g_task_run_in_thread (worker, run_in_thread);
-}
-
-static gboolean
-operation_finish (ZimStore      *self,
-                  GAsyncResult  *result,
-                  gpointer       source_tag,
-                  GError       **error)
-{
-  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
-  g_return_val_if_fail (g_async_result_is_tagged (result, source_tag), FALSE);
-  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
-
-  return g_task_propagate_boolean (G_TASK (result), error);
-}
-
-/* What the operations do */
-
-static gboolean
-do_refresh (ZimStore      *self,
-            Operation     *operation,
-            GCancellable  *cancellable,
-            GError       **error)
-{
-  return TRUE;
-}
-
-static gboolean
-do_create (ZimStore      *self,
-           Operation     *operation,
-           GCancellable  *cancellable,
-           GError       **error)
-{
-  g_autoptr(ZimStoreName) name = zim_store_name_parse (operation->name, error);
-  ZimReport report = _zim_transfer_begin (operation->transfer);
-
-  return name != NULL &&
-         zim_create (self->path, name, _zim_model_get_checkpoint (operation->model), &report, cancellable, error);
-}
-
-static gboolean
-do_pull (ZimStore      *self,
-         Operation     *operation,
-         GCancellable  *cancellable,
-         GError       **error)
-{
-  g_autoptr(ZimStoreName) name = zim_store_name_parse (operation->name, error);
-  ZimReport report = _zim_transfer_begin (operation->transfer);
-
-  return name != NULL && zim_pull (self->path, name, operation->server, &report, cancellable, error);
-}
-
-static gboolean
-do_copy (ZimStore      *self,
-         Operation     *operation,
-         GCancellable  *cancellable,
-         GError       **error)
-{
-  g_autoptr(ZimStoreName) source = zim_store_name_parse (operation->name, error);
-  g_autoptr(ZimStoreName) destination = source != NULL ? zim_store_name_parse (operation->destination, error) : NULL;
-
-  return destination != NULL && zim_copy (self->path, source, destination, cancellable, error);
-}
-
-static gboolean
-do_remove (ZimStore      *self,
-           Operation     *operation,
-           GCancellable  *cancellable,
-           GError       **error)
-{
-  g_autoptr(ZimStoreName) name = zim_store_name_parse (operation->name, error);
-
-  return name != NULL && zim_remove (self->path, name, error);
-}
-
-static gboolean
-do_check (ZimStore      *self,
-          Operation     *operation,
-          GCancellable  *cancellable,
-          GError       **error)
-{
-  ZimReport report = _zim_transfer_begin (operation->transfer);
-  g_autoptr(GPtrArray) faults = zim_check (self->path, operation->repair, &report, cancellable, error);
-
-  if (faults == NULL)
-    return FALSE;
-  operation->faults = g_new0 (char *, faults->len + 1);
-  for (guint i = 0; i < faults->len; i++)
-    operation->faults[i] = g_strdup (g_ptr_array_index (faults, i));
-  return TRUE;
-}
-
-static gboolean
-do_prune (ZimStore      *self,
-          Operation     *operation,
-          GCancellable  *cancellable,
-          GError       **error)
-{
-  return zim_prune (self->path, &operation->freed, error);
 }
 
 /* The public calls */
@@ -518,54 +283,14 @@ zim_store_refresh (ZimStore      *self,
                    GCancellable  *cancellable,
                    GError       **error)
 {
-  g_autoptr(Operation) operation = NULL;
+  g_autoptr(ZimStoreOperation) operation = NULL;
 
   g_return_val_if_fail (ZIM_IS_STORE (self), FALSE);
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
-  operation = operation_new (do_refresh, NULL, NULL);
-  return operation_run_here (self, operation, cancellable, error);
-}
-
-/**
- * zim_store_refresh_async:
- * @self: a store
- * @cancellable: (nullable): a cancellable
- * @callback: (scope async): called when it is done
- * @user_data: data for @callback
- *
- * Does so without blocking: [method@ZImage.Store.refresh].
- */
-void
-zim_store_refresh_async (ZimStore            *self,
-                         GCancellable        *cancellable,
-                         GAsyncReadyCallback  callback,
-                         gpointer             user_data)
-{
-  g_return_if_fail (ZIM_IS_STORE (self));
-  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
-
-  operation_run_async (self, operation_new (do_refresh, NULL, NULL), zim_store_refresh_async,
-                       cancellable, callback, user_data);
-}
-
-/**
- * zim_store_refresh_finish:
- * @self: a store
- * @result: the result that the callback was given
- * @error: return location for an error
- *
- * Finishes [method@ZImage.Store.refresh_async].
- *
- * Returns: whether it worked
- */
-gboolean
-zim_store_refresh_finish (ZimStore      *self,
-                          GAsyncResult  *result,
-                          GError       **error)
-{
-  return operation_finish (self, result, zim_store_refresh_async, error);
+  operation = _zim_store_operation_new_refresh ();
+  return run (self, operation, cancellable, error);
 }
 
 /**
@@ -595,7 +320,7 @@ zim_store_create (ZimStore      *self,
                   GCancellable  *cancellable,
                   GError       **error)
 {
-  g_autoptr(Operation) operation = NULL;
+  g_autoptr(ZimStoreOperation) operation = NULL;
 
   g_return_val_if_fail (ZIM_IS_STORE (self), FALSE);
   g_return_val_if_fail (name != NULL, FALSE);
@@ -604,61 +329,8 @@ zim_store_create (ZimStore      *self,
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
-  operation = operation_new (do_create, name, transfer);
-  operation->model = g_object_ref (model);
-  return operation_run_here (self, operation, cancellable, error);
-}
-
-/**
- * zim_store_create_async:
- * @self: a store
- * @name: the name to give it
- * @model: an open model
- * @transfer: (nullable): what tells how far it is
- * @cancellable: (nullable): a cancellable
- * @callback: (scope async): called when it is done
- * @user_data: data for @callback
- *
- * Does so without blocking: [method@ZImage.Store.create].
- */
-void
-zim_store_create_async (ZimStore            *self,
-                        const char          *name,
-                        ZimModel            *model,
-                        ZimTransfer         *transfer,
-                        GCancellable        *cancellable,
-                        GAsyncReadyCallback  callback,
-                        gpointer             user_data)
-{
-  Operation *operation;
-
-  g_return_if_fail (ZIM_IS_STORE (self));
-  g_return_if_fail (name != NULL);
-  g_return_if_fail (ZIM_IS_MODEL (model));
-  g_return_if_fail (transfer == NULL || ZIM_IS_TRANSFER (transfer));
-  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
-
-  operation = operation_new (do_create, name, transfer);
-  operation->model = g_object_ref (model);
-  operation_run_async (self, operation, zim_store_create_async, cancellable, callback, user_data);
-}
-
-/**
- * zim_store_create_finish:
- * @self: a store
- * @result: the result that the callback was given
- * @error: return location for an error
- *
- * Finishes [method@ZImage.Store.create_async].
- *
- * Returns: whether it worked
- */
-gboolean
-zim_store_create_finish (ZimStore      *self,
-                         GAsyncResult  *result,
-                         GError       **error)
-{
-  return operation_finish (self, result, zim_store_create_async, error);
+  operation = _zim_store_operation_new_create (name, model, transfer);
+  return run (self, operation, cancellable, error);
 }
 
 /**
@@ -691,7 +363,7 @@ zim_store_pull (ZimStore      *self,
                 GCancellable  *cancellable,
                 GError       **error)
 {
-  g_autoptr(Operation) operation = NULL;
+  g_autoptr(ZimStoreOperation) operation = NULL;
 
   g_return_val_if_fail (ZIM_IS_STORE (self), FALSE);
   g_return_val_if_fail (name != NULL, FALSE);
@@ -699,60 +371,8 @@ zim_store_pull (ZimStore      *self,
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
-  operation = operation_new (do_pull, name, transfer);
-  operation->server = g_strdup (server);
-  return operation_run_here (self, operation, cancellable, error);
-}
-
-/**
- * zim_store_pull_async:
- * @self: a store
- * @name: the name of a model
- * @server: (nullable): the address of a server to ask, if not the one that the name means
- * @transfer: (nullable): what tells how far it is
- * @cancellable: (nullable): a cancellable
- * @callback: (scope async): called when it is done
- * @user_data: data for @callback
- *
- * Does so without blocking: [method@ZImage.Store.pull].
- */
-void
-zim_store_pull_async (ZimStore            *self,
-                      const char          *name,
-                      const char          *server,
-                      ZimTransfer         *transfer,
-                      GCancellable        *cancellable,
-                      GAsyncReadyCallback  callback,
-                      gpointer             user_data)
-{
-  Operation *operation;
-
-  g_return_if_fail (ZIM_IS_STORE (self));
-  g_return_if_fail (name != NULL);
-  g_return_if_fail (transfer == NULL || ZIM_IS_TRANSFER (transfer));
-  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
-
-  operation = operation_new (do_pull, name, transfer);
-  operation->server = g_strdup (server);
-  operation_run_async (self, operation, zim_store_pull_async, cancellable, callback, user_data);
-}
-
-/**
- * zim_store_pull_finish:
- * @self: a store
- * @result: the result that the callback was given
- * @error: return location for an error
- *
- * Finishes [method@ZImage.Store.pull_async].
- *
- * Returns: whether it worked
- */
-gboolean
-zim_store_pull_finish (ZimStore      *self,
-                       GAsyncResult  *result,
-                       GError       **error)
-{
-  return operation_finish (self, result, zim_store_pull_async, error);
+  operation = _zim_store_operation_new_pull (name, server, transfer);
+  return run (self, operation, cancellable, error);
 }
 
 /**
@@ -776,7 +396,7 @@ zim_store_copy (ZimStore      *self,
                 GCancellable  *cancellable,
                 GError       **error)
 {
-  g_autoptr(Operation) operation = NULL;
+  g_autoptr(ZimStoreOperation) operation = NULL;
 
   g_return_val_if_fail (ZIM_IS_STORE (self), FALSE);
   g_return_val_if_fail (source != NULL, FALSE);
@@ -784,58 +404,8 @@ zim_store_copy (ZimStore      *self,
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
-  operation = operation_new (do_copy, source, NULL);
-  operation->destination = g_strdup (destination);
-  return operation_run_here (self, operation, cancellable, error);
-}
-
-/**
- * zim_store_copy_async:
- * @self: a store
- * @source: the name of a model
- * @destination: another name
- * @cancellable: (nullable): a cancellable
- * @callback: (scope async): called when it is done
- * @user_data: data for @callback
- *
- * Does so without blocking: [method@ZImage.Store.copy].
- */
-void
-zim_store_copy_async (ZimStore            *self,
-                      const char          *source,
-                      const char          *destination,
-                      GCancellable        *cancellable,
-                      GAsyncReadyCallback  callback,
-                      gpointer             user_data)
-{
-  Operation *operation;
-
-  g_return_if_fail (ZIM_IS_STORE (self));
-  g_return_if_fail (source != NULL);
-  g_return_if_fail (destination != NULL);
-  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
-
-  operation = operation_new (do_copy, source, NULL);
-  operation->destination = g_strdup (destination);
-  operation_run_async (self, operation, zim_store_copy_async, cancellable, callback, user_data);
-}
-
-/**
- * zim_store_copy_finish:
- * @self: a store
- * @result: the result that the callback was given
- * @error: return location for an error
- *
- * Finishes [method@ZImage.Store.copy_async].
- *
- * Returns: whether it worked
- */
-gboolean
-zim_store_copy_finish (ZimStore      *self,
-                       GAsyncResult  *result,
-                       GError       **error)
-{
-  return operation_finish (self, result, zim_store_copy_async, error);
+  operation = _zim_store_operation_new_copy (source, destination);
+  return run (self, operation, cancellable, error);
 }
 
 /**
@@ -859,58 +429,15 @@ zim_store_remove (ZimStore      *self,
                   GCancellable  *cancellable,
                   GError       **error)
 {
-  g_autoptr(Operation) operation = NULL;
+  g_autoptr(ZimStoreOperation) operation = NULL;
 
   g_return_val_if_fail (ZIM_IS_STORE (self), FALSE);
   g_return_val_if_fail (name != NULL, FALSE);
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
-  operation = operation_new (do_remove, name, NULL);
-  return operation_run_here (self, operation, cancellable, error);
-}
-
-/**
- * zim_store_remove_async:
- * @self: a store
- * @name: the name of a model
- * @cancellable: (nullable): a cancellable
- * @callback: (scope async): called when it is done
- * @user_data: data for @callback
- *
- * Does so without blocking: [method@ZImage.Store.remove].
- */
-void
-zim_store_remove_async (ZimStore            *self,
-                        const char          *name,
-                        GCancellable        *cancellable,
-                        GAsyncReadyCallback  callback,
-                        gpointer             user_data)
-{
-  g_return_if_fail (ZIM_IS_STORE (self));
-  g_return_if_fail (name != NULL);
-  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
-
-  operation_run_async (self, operation_new (do_remove, name, NULL), zim_store_remove_async,
-                       cancellable, callback, user_data);
-}
-
-/**
- * zim_store_remove_finish:
- * @self: a store
- * @result: the result that the callback was given
- * @error: return location for an error
- *
- * Finishes [method@ZImage.Store.remove_async].
- *
- * Returns: whether it worked
- */
-gboolean
-zim_store_remove_finish (ZimStore      *self,
-                         GAsyncResult  *result,
-                         GError       **error)
-{
-  return operation_finish (self, result, zim_store_remove_async, error);
+  operation = _zim_store_operation_new_remove (name);
+  return run (self, operation, cancellable, error);
 }
 
 /**
@@ -936,73 +463,17 @@ zim_store_check (ZimStore      *self,
                  GCancellable  *cancellable,
                  GError       **error)
 {
-  g_autoptr(Operation) operation = NULL;
+  g_autoptr(ZimStoreOperation) operation = NULL;
 
   g_return_val_if_fail (ZIM_IS_STORE (self), NULL);
   g_return_val_if_fail (transfer == NULL || ZIM_IS_TRANSFER (transfer), NULL);
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
-  operation = operation_new (do_check, NULL, transfer);
-  operation->repair = repair;
-  if (!operation_run_here (self, operation, cancellable, error))
+  operation = _zim_store_operation_new_check (repair, transfer);
+  if (!run (self, operation, cancellable, error))
     return NULL;
-  return g_steal_pointer (&operation->faults);
-}
-
-/**
- * zim_store_check_async:
- * @self: a store
- * @repair: whether to remove files that are damaged, so that making or getting their models again brings them
- *   back
- * @transfer: (nullable): what tells how far it is
- * @cancellable: (nullable): a cancellable
- * @callback: (scope async): called when it is done
- * @user_data: data for @callback
- *
- * Does so without blocking: [method@ZImage.Store.check].
- */
-void
-zim_store_check_async (ZimStore            *self,
-                       gboolean             repair,
-                       ZimTransfer         *transfer,
-                       GCancellable        *cancellable,
-                       GAsyncReadyCallback  callback,
-                       gpointer             user_data)
-{
-  Operation *operation;
-
-  g_return_if_fail (ZIM_IS_STORE (self));
-  g_return_if_fail (transfer == NULL || ZIM_IS_TRANSFER (transfer));
-  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
-
-  operation = operation_new (do_check, NULL, transfer);
-  operation->repair = repair;
-  operation_run_async (self, operation, zim_store_check_async, cancellable, callback, user_data);
-}
-
-/**
- * zim_store_check_finish:
- * @self: a store
- * @result: the result that the callback was given
- * @error: return location for an error
- *
- * Finishes [method@ZImage.Store.check_async].
- *
- * Returns: (transfer full) (array zero-terminated=1): what is wrong, a text for each fault; empty if
- *   all is well
- */
-char **
-zim_store_check_finish (ZimStore      *self,
-                        GAsyncResult  *result,
-                        GError       **error)
-{
-  Operation *operation;
-
-  if (!operation_finish (self, result, zim_store_check_async, error))
-    return NULL;
-  operation = g_task_get_task_data (G_TASK (result));
-  return g_steal_pointer (&operation->faults);
+  return _zim_store_operation_steal_faults (operation);
 }
 
 /**
@@ -1024,65 +495,16 @@ zim_store_prune (ZimStore      *self,
                  GCancellable  *cancellable,
                  GError       **error)
 {
-  g_autoptr(Operation) operation = NULL;
+  g_autoptr(ZimStoreOperation) operation = NULL;
   gboolean ok;
 
   g_return_val_if_fail (ZIM_IS_STORE (self), FALSE);
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
-  operation = operation_new (do_prune, NULL, NULL);
-  ok = operation_run_here (self, operation, cancellable, error);
+  operation = _zim_store_operation_new_prune ();
+  ok = run (self, operation, cancellable, error);
   if (freed != NULL)
-    *freed = operation->freed;
+    *freed = _zim_store_operation_get_freed (operation);
   return ok;
-}
-
-/**
- * zim_store_prune_async:
- * @self: a store
- * @cancellable: (nullable): a cancellable
- * @callback: (scope async): called when it is done
- * @user_data: data for @callback
- *
- * Does so without blocking: [method@ZImage.Store.prune].
- */
-void
-zim_store_prune_async (ZimStore            *self,
-                       GCancellable        *cancellable,
-                       GAsyncReadyCallback  callback,
-                       gpointer             user_data)
-{
-  g_return_if_fail (ZIM_IS_STORE (self));
-  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
-
-  operation_run_async (self, operation_new (do_prune, NULL, NULL), zim_store_prune_async,
-                       cancellable, callback, user_data);
-}
-
-/**
- * zim_store_prune_finish:
- * @self: a store
- * @result: the result that the callback was given
- * @freed: (out) (optional): how many bytes were freed
- * @error: return location for an error
- *
- * Finishes [method@ZImage.Store.prune_async].
- *
- * Returns: whether it worked
- */
-gboolean
-zim_store_prune_finish (ZimStore      *self,
-                        GAsyncResult  *result,
-                        guint64       *freed,
-                        GError       **error)
-{
-  Operation *operation;
-
-  if (!operation_finish (self, result, zim_store_prune_async, error))
-    return FALSE;
-  operation = g_task_get_task_data (G_TASK (result));
-  if (freed != NULL)
-    *freed = operation->freed;
-  return TRUE;
 }
