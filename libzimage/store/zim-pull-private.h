@@ -25,7 +25,7 @@ gboolean  zim_pull           (const char           *root,
 /* The two protocols. What is there is not fetched. */
 gboolean  zim_pull_registry  (const char           *root,
                               const ZimStoreName   *name,
-                              const ZimServer      *server,
+                              ZimServer      *server,
                               const ZimReport      *report,
                               GCancellable         *cancellable,
                               GError              **error);
@@ -33,7 +33,7 @@ gboolean  zim_pull_hub       (const char           *root,
                               const ZimStoreName   *name,
                               const char           *repository, /* “Tongyi-MAI/Z-Image-Turbo” */
                               const char           *revision,
-                              const ZimServer      *server,
+                              ZimServer      *server,
                               const ZimReport      *report,
                               GCancellable         *cancellable,
                               GError              **error);

@@ -21,7 +21,7 @@
 
 typedef struct {
   const char         *root;
-  const ZimServer    *server;
+  ZimServer    *server;
   const ZimStoreName *name;
   const ZimReport    *report;
   GPtrArray          *layers; /* of ZimLayer: those to be there, each once */
@@ -129,7 +129,7 @@ list_missing (Pull              *self,
 gboolean
 zim_pull_registry (const char          *root,
                    const ZimStoreName  *name,
-                   const ZimServer     *server,
+                   ZimServer     *server,
                    const ZimReport     *report,
                    GCancellable        *cancellable,
                    GError             **error)
