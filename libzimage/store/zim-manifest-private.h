@@ -30,6 +30,7 @@ typedef struct {
   gboolean has_shape;
   guint    n_dims;
   gint64   dims[ZIM_LAYER_MAX_DIMS];
+  char    *from;   /* (nullable) what it was made from: “sha256:…” of a file of a repository; Ollama has names there */
 } ZimLayer;
 
 typedef struct {

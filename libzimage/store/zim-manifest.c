@@ -24,6 +24,7 @@ layer_free (gpointer data)
   g_free (layer->media_type);
   g_free (layer->name);
   g_free (layer->dtype);
+  g_free (layer->from);
   g_free (layer);
 }
 
@@ -191,6 +192,7 @@ read_layer (ZimJsonReader *reader,
   layer->dtype = g_strdup (zim_json_read_string (reader, object, "dtype", NULL));
   layer->has_shape = zim_json_has (object, "shape");
   layer->n_dims = zim_json_read_ints (reader, object, "shape", 0, G_MAXINT64, layer->dims, ZIM_LAYER_MAX_DIMS);
+  layer->from = g_strdup (zim_json_read_string (reader, object, "from", NULL));
   return layer;
 }
 
@@ -271,6 +273,8 @@ print_layer (const ZimLayer *layer)
         json_array_add_int_element (shape, layer->dims[i]);
       json_object_set_array_member (object, "shape", shape);
     }
+  if (layer->from != NULL)
+    json_object_set_string_member (object, "from", layer->from);
   json_node_take_object (node, object);
   return node;
 }

@@ -35,6 +35,7 @@ list_tensors (ZimPublish *self)
       layer->dtype = g_strdup (zim_dtype_name (blob->dtype));
       layer->has_shape = TRUE;
       layer->n_dims = blob->weight->n_dims;
+      layer->from = g_strdup (blob->from);
       memcpy (layer->dims, blob->weight->dims, layer->n_dims * sizeof *layer->dims);
     }
 }

@@ -2,7 +2,8 @@
  *
  * A repository is a diffusers folder. Of its weights, each tensor is fetched by itself and becomes a blob at once, so
  * that nothing is on the disk twice and other models' tensors are shared. All requests name the commit that the
- * revision meant at first.
+ * revision meant at first. In the end the files are put together again, in thought, to see whether their digests are
+ * those that the hub has for them.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -12,9 +13,11 @@
 #include "formats/zim-json-private.h"
 #include "formats/zim-safetensors-private.h"
 #include "store/zim-blobs-private.h"
+#include "store/zim-hub-private.h"
 #include "store/zim-parallel-private.h"
 #include "store/zim-publish-private.h"
 #include "store/zim-pull-private.h"
+#include "store/zim-tags-private.h"
 #include "zim-error.h"
 
 #include <errno.h>
@@ -23,28 +26,31 @@
 #include <string.h>
 
 #define N_STREAMS 4
-#define MAX_LISTING (1 << 26)
-#define MAX_CONFIG (1 << 27) /* a tokenizer has 11 MB */
-
 /* A file of weights; its tensors' data are offsets in it. */
 typedef struct {
-  char           *name; /* in the repository */
-  char           *path; /* on the server */
+  const char     *name;                      /* in the repository */
+  char           *path;                      /* on the server */
+  const char     *hex;                       /* (nullable) its digest */
+  char            found[ZIM_SHA256_HEX + 1]; /* the digest of what came, or “” */
+  char           *from;                      /* for manifests and journals: its digest, or else its path */
+  GBytes         *start;                     /* all that is before the tensors */
   ZimSafetensors *tensors;
+  guint           first;                     /* of its tensors, in blobs */
+  int             n_fetched;                 /* atomic: tensors that are not those of an earlier pull */
 } Shard;
 
 typedef struct {
   const char      *root;
-  const ZimServer *server;
-  const char      *repository;
-  char            *commit;
+  ZimServer       *server;
   const ZimReport *report;
-  GHashTable      *files;   /* names of the repository */
+  ZimHub          *hub;
+  GPtrArray       *names;   /* of the files of weights */
+  GHashTable      *known;   /* keys of tensors → ZimLayer, of the model that has the name now */
   GPtrArray       *shards;  /* of Shard */
   GArray          *blobs;   /* of ZimTensorBlob */
   GPtrArray       *owners;  /* of Shard, one for each blob */
   ZimJournal      *journal;
-} Hub;
+} Pull;
 
 static void
 shard_free (gpointer data)
@@ -52,8 +58,9 @@ shard_free (gpointer data)
   Shard *shard = data;
 
   g_clear_pointer (&shard->tensors, zim_safetensors_unref);
-  g_free (shard->name);
+  g_clear_pointer (&shard->start, g_bytes_unref);
   g_free (shard->path);
+  g_free (shard->from);
   g_free (shard);
 }
 
@@ -64,180 +71,94 @@ blob_clear (gpointer data)
 }
 
 static void
-hub_clear (Hub *self)
+pull_clear (Pull *self)
 {
-  g_free (self->commit);
-  g_hash_table_unref (self->files);
+  g_clear_pointer (&self->hub, zim_hub_free);
+  g_clear_pointer (&self->names, g_ptr_array_unref);
+  g_hash_table_unref (self->known);
   g_array_unref (self->blobs);
   g_ptr_array_unref (self->owners);
   g_ptr_array_unref (self->shards);
   g_clear_pointer (&self->journal, zim_journal_free);
 }
 
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Hub, hub_clear)
-
-/* What there is */
-
-static gboolean
-is_commit (const char *text)
-{
-  return text != NULL && strlen (text) >= 7 && strlen (text) <= 64 &&
-         strspn (text, "0123456789abcdef") == strlen (text);
-}
-
-static gboolean
-read_listing (Hub       *self,
-              GBytes    *bytes,
-              GError   **error)
-{
-  gsize size;
-  const char *data = g_bytes_get_data (bytes, &size);
-  g_autoptr(JsonNode) node = zim_json_parse (data, size, self->repository, error);
-  ZimJsonReader reader = { .source = self->repository, .code = ZIM_ERROR_BAD_FILE };
-  JsonObject *root;
-  JsonArray *siblings;
-
-  if (node == NULL)
-    return FALSE;
-  root = zim_json_read_root (&reader, node);
-  self->commit = g_strdup (zim_json_need_string (&reader, root, "sha"));
-  siblings = zim_json_need_array (&reader, root, "siblings");
-  if (reader.error == NULL && !is_commit (self->commit))
-    zim_json_reader_fail (&reader, ZIM_ERROR_BAD_FILE, _("Field “%s” is no commit"), "sha");
-  for (guint i = 0; reader.error == NULL && i < json_array_get_length (siblings); i++)
-    {
-      JsonNode *sibling = json_array_get_element (siblings, i);
-      const char *name = JSON_NODE_HOLDS_OBJECT (sibling)
-        ? zim_json_need_string (&reader, json_node_get_object (sibling), "rfilename") : NULL;
-
-      if (name != NULL)
-        g_hash_table_add (self->files, g_strdup (name));
-    }
-  return zim_json_reader_finish (&reader, error);
-}
-
-static char *
-get_path (Hub        *self,
-          const char *name)
-{
-  g_autofree char *escaped = g_uri_escape_string (name, "/", FALSE);
-
-  return g_strdup_printf ("/%s/resolve/%s/%s", self->repository, self->commit, escaped);
-}
-
-static GBytes *
-get_file (Hub           *self,
-          const char    *name,
-          GCancellable  *cancellable,
-          GError       **error)
-{
-  g_autofree char *path = get_path (self, name);
-
-  return zim_http_get (self->server, path, NULL, MAX_CONFIG, cancellable, error);
-}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Pull, pull_clear)
 
 /* Weights */
 
+static Shard *
+shard_new (Pull       *self,
+           const char *name)
+{
+  Shard *shard = g_new0 (Shard, 1);
+  const ZimHubFile *file = zim_hub_lookup (self->hub, name);
+
+  shard->name = name;
+  shard->path = zim_hub_get_path (self->hub, name);
+  shard->hex = *file->hex != '\0' ? file->hex : NULL;
+  shard->from = shard->hex != NULL ? g_strconcat ("sha256:", shard->hex, NULL) : g_strdup (shard->path);
+  return shard;
+}
+
+/* The bytes before the tensors: their length, and the header that is so long. */
+static GBytes *
+get_start (Pull          *self,
+           const Shard   *shard,
+           guint64       *total,
+           GCancellable  *cancellable,
+           GError       **error)
+{
+  guint64 n = 0;
+  g_autoptr(GBytes) length = zim_http_get_range (self->server, shard->path, 0, sizeof n, total, cancellable, error);
+  g_autoptr(GBytes) start = NULL;
+
+  if (length == NULL)
+    return NULL;
+  if (g_bytes_get_size (length) == sizeof n)
+    memcpy (&n, g_bytes_get_data (length, NULL), sizeof n);
+  n = GUINT64_FROM_LE (n);
+  if (*total > sizeof n && n <= MIN (*total - sizeof n, ZIM_JSON_MAX_SIZE))
+    {
+      start = zim_http_get_range (self->server, shard->path, 0, sizeof n + n, NULL, cancellable, error);
+      if (start == NULL || g_bytes_get_size (start) == sizeof n + n)
+        return g_steal_pointer (&start);
+    }
+  g_set_error (error, ZIM_ERROR, ZIM_ERROR_BAD_FILE, _("%s: This is no safetensors file"), shard->name);
+  return NULL;
+}
+
 static gboolean
-add_shard (Hub           *self,
+add_shard (Pull          *self,
            const char    *name,
            GCancellable  *cancellable,
            GError       **error)
 {
-  Shard *shard = g_new0 (Shard, 1);
-  g_autoptr(GBytes) length = NULL;
-  g_autoptr(GBytes) start = NULL;
-  guint64 n, total = 0;
+  Shard *shard = shard_new (self, name);
+  guint64 total = 0;
 
   g_ptr_array_add (self->shards, shard);
-  shard->name = g_strdup (name);
-  shard->path = get_path (self, name);
-  length = zim_http_get_range (self->server, shard->path, 0, sizeof n, &total, cancellable, error);
-  if (length == NULL)
-    return FALSE;
-  if (g_bytes_get_size (length) == sizeof n)
-    {
-      memcpy (&n, g_bytes_get_data (length, NULL), sizeof n);
-      n = GUINT64_FROM_LE (n);
-      if (total > sizeof n && n <= MIN (total - sizeof n, ZIM_JSON_MAX_SIZE))
-        {
-          start = zim_http_get_range (self->server, shard->path, 0, sizeof n + n, NULL, cancellable, error);
-          if (start == NULL)
-            return FALSE;
-        }
-    }
-  if (start == NULL || g_bytes_get_size (start) != sizeof n + n)
-    {
-      g_set_error (error, ZIM_ERROR, ZIM_ERROR_BAD_FILE, _("%s: This is no safetensors file"), name);
-      return FALSE;
-    }
-  shard->tensors = zim_safetensors_new_from_header (start, total, name, error);
+  shard->start = get_start (self, shard, &total, cancellable, error);
+  if (shard->start != NULL)
+    shard->tensors = zim_safetensors_new_from_header (shard->start, total, name, error);
   return shard->tensors != NULL;
 }
 
-/* Names of the files that an index maps tensors to. */
 static gboolean
-add_indexed (Hub           *self,
-             const char    *folder,
-             const char    *index,
-             GCancellable  *cancellable,
-             GError       **error)
+add_shards (Pull          *self,
+            GCancellable  *cancellable,
+            GError       **error)
 {
-  g_autoptr(GBytes) bytes = get_file (self, index, cancellable, error);
-  gsize size;
-  const char *data = bytes != NULL ? g_bytes_get_data (bytes, &size) : NULL;
-  g_autoptr(JsonNode) node = data != NULL ? zim_json_parse (data, size, index, error) : NULL;
-  g_autoptr(GHashTable) seen = g_hash_table_new (g_str_hash, g_str_equal);
-  ZimJsonReader reader = { .source = index, .code = ZIM_ERROR_BAD_FILE };
-  g_autoptr(GList) values = NULL;
-  JsonObject *map;
-
-  if (node == NULL)
-    return FALSE;
-  map = zim_json_need_object (&reader, zim_json_read_root (&reader, node), "weight_map");
-  values = map != NULL ? json_object_get_values (map) : NULL;
-  for (GList *l = values; l != NULL && reader.error == NULL; l = l->next)
-    {
-      const char *shard = JSON_NODE_HOLDS_VALUE (l->data) ? json_node_get_string (l->data) : NULL;
-      g_autofree char *name = shard != NULL ? g_strconcat (folder, "/", shard, NULL) : NULL;
-
-      if (name == NULL || !g_hash_table_contains (self->files, name))
-        zim_json_reader_fail (&reader, ZIM_ERROR_BAD_FILE, _("It names a file that the repository does not have"));
-      else if (g_hash_table_add (seen, (gpointer) shard))
-        add_shard (self, name, cancellable, &reader.error);
-    }
-  return zim_json_reader_finish (&reader, error);
+  self->names = zim_hub_list_weights (self->hub, cancellable, error);
+  for (guint i = 0; self->names != NULL && i < self->names->len; i++)
+    if (!add_shard (self, g_ptr_array_index (self->names, i), cancellable, error))
+      return FALSE;
+  return self->names != NULL;
 }
 
 static gboolean
-add_component (Hub           *self,
-               const char    *folder,
-               GCancellable  *cancellable,
-               GError       **error)
-{
-  static const char *const stems[] = { "diffusion_pytorch_model", "model" };
-
-  for (guint i = 0; i < G_N_ELEMENTS (stems); i++)
-    {
-      g_autofree char *single = g_strdup_printf ("%s/%s.safetensors", folder, stems[i]);
-      g_autofree char *index = g_strconcat (single, ".index.json", NULL);
-
-      if (g_hash_table_contains (self->files, index))
-        return add_indexed (self, folder, index, cancellable, error);
-      if (g_hash_table_contains (self->files, single))
-        return add_shard (self, single, cancellable, error);
-    }
-  g_set_error (error, ZIM_ERROR, ZIM_ERROR_NOT_FOUND, _("%s: The repository has no weights in “%s”"),
-               self->repository, folder);
-  return FALSE;
-}
-
-static gboolean
-list_tensors (Hub     *self,
+list_tensors (Pull    *self,
               GError **error)
 {
-  guint64 total = 0;
-
   for (guint i = 0; i < self->shards->len; i++)
     {
       Shard *shard = g_ptr_array_index (self->shards, i);
@@ -249,20 +170,23 @@ list_tensors (Hub     *self,
                        _("%s: It has tensors of types that are not supported"), shard->name);
           return FALSE;
         }
+      shard->first = self->blobs->len;
       for (guint j = 0; j < zim_safetensors_get_n (shard->tensors); j++)
         {
           const ZimWeight *weight = zim_safetensors_get (shard->tensors, j);
-          ZimTensorBlob blob = { .name = g_strconcat (folder, "/", weight->name, NULL), .weight = weight };
+          ZimTensorBlob blob = {
+            .name = g_strconcat (folder, "/", weight->name, NULL), .weight = weight, .from = shard->from,
+          };
 
           blob.offset = (guint64) (weight->data - zim_safetensors_get_base (shard->tensors));
           g_array_append_val (self->blobs, blob);
           g_ptr_array_add (self->owners, shard);
-          total += weight->size;
         }
     }
-  zim_report_total (self->report, total);
-  return zim_pull_check_space (self->root, total / 2, error); /* at the least, if all of it can be narrowed */
+  return TRUE;
 }
+
+/* Tensors */
 
 typedef struct {
   const ZimReport *report;
@@ -281,7 +205,7 @@ progress_cb (gint64   n_bytes,
 
 /* The tensor as a file of its own, then the blob that it becomes. */
 static gboolean
-fetch_tensor (Hub            *self,
+fetch_tensor (Pull           *self,
               ZimTensorBlob  *blob,
               const Shard    *shard,
               const char     *key,
@@ -319,27 +243,150 @@ fetch_tensor (Hub            *self,
   return TRUE;
 }
 
+static char *
+make_key (const char *from,
+          const char *name)
+{
+  return g_strconcat (from, " ", name, NULL);
+}
+
+/* The tensors of the model that has the name now, which most of the new one's may be. */
+static void
+list_known (Pull         *self,
+            const ZimTag *tag)
+{
+  for (guint i = 0; i < tag->manifest->layers->len; i++)
+    {
+      const ZimLayer *layer = g_ptr_array_index (tag->manifest->layers, i);
+
+      if (layer->from != NULL && layer->name != NULL && layer->dtype != NULL)
+        g_hash_table_insert (self->known, make_key (layer->from, layer->name), (gpointer) layer);
+    }
+}
+
+static gboolean
+is_known (Pull          *self,
+          ZimTensorBlob *blob,
+          const char    *key)
+{
+  const ZimLayer *layer = g_hash_table_lookup (self->known, key);
+
+  if (layer == NULL || !zim_dtype_from_name (layer->dtype, &blob->dtype) ||
+      !zim_blobs_has (self->root, layer->hex, layer->size))
+    return FALSE;
+  blob->size = layer->size;
+  memcpy (blob->hex, layer->hex, sizeof blob->hex);
+  return TRUE;
+}
+
+/* Tells how much there is to do, and returns how much space that takes at the least: if all that can be is narrowed. */
+static guint64
+plan (Pull *self)
+{
+  guint64 total = 0, space = 0;
+
+  for (guint i = 0; i < self->blobs->len; i++)
+    {
+      ZimTensorBlob blob = g_array_index (self->blobs, ZimTensorBlob, i);
+      g_autofree char *key = make_key (blob.from, blob.name);
+
+      total += blob.weight->size;
+      if (!is_known (self, &blob, key) && !zim_tensor_blob_recall (&blob, self->root, self->journal, key))
+        space += blob.weight->dtype == ZIM_DTYPE_F32 ? blob.weight->size / 2 : blob.weight->size;
+    }
+  zim_report_total (self->report, total);
+  return space;
+}
+
 static gboolean
 pull_tensor (guint          i,
              gpointer       user_data,
              GCancellable  *cancellable,
              GError       **error)
 {
-  Hub *self = user_data;
+  Pull *self = user_data;
   ZimTensorBlob *blob = &g_array_index (self->blobs, ZimTensorBlob, i);
-  const Shard *shard = g_ptr_array_index (self->owners, i);
-  g_autofree char *key = g_strconcat (shard->path, " ", blob->name, NULL);
+  Shard *shard = g_ptr_array_index (self->owners, i);
+  g_autofree char *key = make_key (shard->from, blob->name);
 
-  if (!zim_tensor_blob_recall (blob, self->root, self->journal, key))
-    return fetch_tensor (self, blob, shard, key, cancellable, error);
+  if (!is_known (self, blob, key))
+    {
+      g_atomic_int_inc (&shard->n_fetched);
+      if (!zim_tensor_blob_recall (blob, self->root, self->journal, key))
+        return fetch_tensor (self, blob, shard, key, cancellable, error);
+    }
   zim_report_done (self->report, blob->weight->size, blob->name);
   return TRUE;
+}
+
+/* Checking what came */
+
+/* The next try shall not take what this one has noted. */
+static void
+forget_shard (Pull        *self,
+              const Shard *shard)
+{
+  for (guint i = 0; i < zim_safetensors_get_n (shard->tensors); i++)
+    {
+      const ZimTensorBlob *blob = &g_array_index (self->blobs, ZimTensorBlob, shard->first + i);
+      g_autofree char *key = make_key (shard->from, blob->name);
+
+      zim_journal_note (self->journal, key, "");
+    }
+}
+
+/* The whole file's digest, of its start and of what its tensors were. They follow one another without a gap. */
+static gboolean
+hash_shard (guint          i,
+            gpointer       user_data,
+            GCancellable  *cancellable,
+            GError       **error)
+{
+  Pull *self = user_data;
+  Shard *shard = g_ptr_array_index (self->shards, i);
+  ZimSha256 sha256;
+
+  if (shard->hex == NULL || g_atomic_int_get (&shard->n_fetched) == 0)
+    return TRUE;
+  zim_sha256_init (&sha256);
+  zim_sha256_update (&sha256, g_bytes_get_data (shard->start, NULL), g_bytes_get_size (shard->start));
+  for (guint j = 0; j < zim_safetensors_get_n (shard->tensors); j++)
+    if (!zim_tensor_blob_rehash (&g_array_index (self->blobs, ZimTensorBlob, shard->first + j), self->root, &sha256,
+                                 cancellable, error))
+      return FALSE;
+  zim_sha256_finish (&sha256, shard->found);
+  return TRUE;
+}
+
+static gboolean
+check_shards (Pull          *self,
+              GCancellable  *cancellable,
+              GError       **error)
+{
+  gboolean ok = TRUE;
+
+  if (!zim_parallel_run (self->shards->len, 0, hash_shard, self, cancellable, error))
+    return FALSE;
+  for (guint i = 0; i < self->shards->len; i++)
+    {
+      const Shard *shard = g_ptr_array_index (self->shards, i);
+
+      if (*shard->found == '\0' || strcmp (shard->found, shard->hex) == 0)
+        continue;
+      forget_shard (self, shard);
+      if (ok)
+        g_set_error (error, ZIM_ERROR, ZIM_ERROR_BAD_FILE,
+                     _("%s: The digest of what came is sha256:%s, expected sha256:%s. The next try fetches it again"),
+                     shard->name, shard->found, shard->hex);
+      ok = FALSE;
+    }
+  return ok;
 }
 
 /* Configurations */
 
 static gboolean
-add_configs (Hub           *self,
+add_configs (Pull          *self,
              ZimPublish    *publish,
              GCancellable  *cancellable,
              GError       **error)
@@ -356,9 +403,9 @@ add_configs (Hub           *self,
     {
       g_autoptr(GBytes) bytes = NULL;
 
-      if (!files[i].needed && !g_hash_table_contains (self->files, files[i].name))
+      if (!files[i].needed && zim_hub_lookup (self->hub, files[i].name) == NULL)
         continue;
-      bytes = get_file (self, files[i].name, cancellable, error);
+      bytes = zim_hub_get_file (self->hub, files[i].name, cancellable, error);
       if (bytes == NULL || !zim_publish_add_file (publish, files[i].name, bytes, error))
         return FALSE;
     }
@@ -370,36 +417,34 @@ zim_pull_hub (const char          *root,
               const ZimStoreName  *name,
               const char          *repository,
               const char          *revision,
-              const ZimServer     *server,
+              ZimServer     *server,
               const ZimReport     *report,
               GCancellable        *cancellable,
               GError             **error)
 {
-  g_autofree char *listing = g_strdup_printf ("/api/models/%s/revision/%s", repository, revision);
   g_autofree char *place = zim_store_name_to_path (name);
-  g_autoptr(GBytes) bytes = NULL;
   g_autoptr(ZimPublish) publish = NULL;
-  g_auto(Hub) self = {
+  g_auto(ZimTag) tag = { NULL };
+  g_auto(Pull) self = {
     .root = root,
     .server = server,
-    .repository = repository,
     .report = report,
-    .files = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL),
+    .known = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL),
     .shards = g_ptr_array_new_with_free_func (shard_free),
     .blobs = g_array_new (FALSE, TRUE, sizeof (ZimTensorBlob)),
     .owners = g_ptr_array_new (),
   };
 
   g_array_set_clear_func (self.blobs, blob_clear);
-  bytes = zim_http_get (server, listing, NULL, MAX_LISTING, cancellable, error);
-  if (bytes == NULL || !read_listing (&self, bytes, error) ||
-      !add_component (&self, "text_encoder", cancellable, error) ||
-      !add_component (&self, "transformer", cancellable, error) ||
-      !add_component (&self, "vae", cancellable, error) ||
-      !list_tensors (&self, error))
+  self.hub = zim_hub_open (server, repository, revision, cancellable, error);
+  if (self.hub == NULL || !add_shards (&self, cancellable, error) || !list_tensors (&self, error))
     return FALSE;
+  if (zim_tags_read (root, name, &tag, NULL))
+    list_known (&self, &tag);
   self.journal = zim_journal_open (root, place);
-  if (!zim_parallel_run (self.blobs->len, N_STREAMS, pull_tensor, &self, cancellable, error))
+  if (!zim_pull_check_space (root, plan (&self), error) ||
+      !zim_parallel_run (self.blobs->len, N_STREAMS, pull_tensor, &self, cancellable, error) ||
+      !check_shards (&self, cancellable, error))
     return FALSE;
   publish = zim_publish_new (root, (const ZimTensorBlob *) (void *) self.blobs->data, self.blobs->len);
   if (!add_configs (&self, publish, cancellable, error) || !zim_publish_finish (publish, name, error))

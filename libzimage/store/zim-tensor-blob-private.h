@@ -35,6 +35,7 @@ typedef struct {
   const ZimWeight  *weight;
   ZimSource        *source; /* (nullable): no file has it, it is in memory */
   guint64           offset; /* in the source */
+  const char       *from;   /* (nullable) for the manifest */
 
   /* The result. */
   ZimDType          dtype;
@@ -61,5 +62,12 @@ gboolean    zim_tensor_blob_recall     (ZimTensorBlob          *self,
                                         const char             *root,
                                         ZimJournal             *journal,
                                         const char             *key);
+
+/* Reads the blob again and hashes the bytes that the weight had where it came from. */
+gboolean    zim_tensor_blob_rehash     (const ZimTensorBlob    *self,
+                                        const char             *root,
+                                        ZimSha256              *sha256,
+                                        GCancellable           *cancellable,
+                                        GError                **error);
 
 G_END_DECLS

@@ -370,3 +370,43 @@ zim_tensor_blob_recall (ZimTensorBlob *self,
          g_ascii_string_to_unsigned (parts[1], 10, 0, G_MAXINT64, &self->size, NULL) &&
          zim_dtype_from_name (parts[2], &self->dtype) && zim_blobs_has (root, self->hex, self->size);
 }
+
+/* Zeros behind each value, which is what narrowing took. */
+static void
+widen (const guint16 *from,
+       guint32       *to,
+       gsize          n)
+{
+  for (gsize i = 0; i < n; i++)
+    to[i] = (guint32) from[i] << 16;
+}
+
+gboolean
+zim_tensor_blob_rehash (const ZimTensorBlob  *self,
+                        const char           *root,
+                        ZimSha256            *sha256,
+                        GCancellable         *cancellable,
+                        GError              **error)
+{
+  gboolean is_narrow = self->dtype != self->weight->dtype;
+  guint64 size = is_narrow ? self->weight->size / 2 : self->weight->size;
+  g_autofree char *path = zim_blobs_get_path (root, self->hex);
+  g_autofree guint8 *buffer = g_malloc (CHUNK);
+  g_autofree guint32 *wide = is_narrow ? g_malloc (2 * CHUNK) : NULL;
+  ZimSource *source = zim_source_open (path, error);
+  const ZimTensorBlob stored = { .source = source, .weight = self->weight, .offset = self->size - size };
+  gboolean ok = source != NULL;
+
+  for (guint64 at = 0; ok && at < size; at += CHUNK)
+    {
+      gsize n = (gsize) MIN (CHUNK, size - at);
+
+      ok = !g_cancellable_set_error_if_cancelled (cancellable, error) && read_piece (&stored, at, buffer, n, error);
+      if (ok && is_narrow)
+        widen ((const guint16 *) (gconstpointer) buffer, wide, n / 2);
+      if (ok)
+        zim_sha256_update (sha256, is_narrow ? (const void *) wide : buffer, is_narrow ? 2 * n : n);
+    }
+  g_clear_pointer (&source, zim_source_free);
+  return ok;
+}
