@@ -1,7 +1,7 @@
 /* zim-http-private.h: getting bytes from a server that may not feel well
  *
  * A request is repeated, after growing pauses, when the connection fails or stalls, or the server says that it is its
- * own fault; what has arrived is kept. A server that has too many requests is left alone for as long as it wants, within
+ * own fault; what has arrived is kept. A server that has too many requests is left alone as long as it wants, within
  * reason. Redirects are followed, but the token goes to nobody but the host it is for. Proxies are those of the
  * environment, or else of the system.
  *

@@ -1,8 +1,8 @@
 /* zim-http-token.c: tokens of servers that send their clients elsewhere for them
  *
  * A registry of Docker's protocol answers 401 with the address of a server of tokens and with what to ask it for. What
- * that gives is for this model and a short time. Whoever has a token of his own, or a key of Ollama's, shows it there as
- * well, but only if that is the host that it is for.
+ * that gives is for this model and a short time. Whoever has a token of his own, or a key of Ollama's, shows it there
+ * as well, but only if that is the host that it is for.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -58,7 +58,7 @@ add_parameter (GString    *query,
   g_string_append_printf (query, "%s%s=%s", query->len > 0 ? "&" : "", name, escaped);
 }
 
-/* What a signature is for is signed with a time and a number that nobody used before, so that nobody can use it again. */
+/* What is signed has a time and a number that nobody used before, so that nobody can use the signature again. */
 static char *
 make_query (GHashTable *fields,
             gboolean    is_signed)
