@@ -95,7 +95,7 @@ zim_benchmark_new (ZimModel  *model,
 
 /**
  * zim_benchmark_new_synthetic:
- * @architecture: `z-image-turbo` or `z-image`
+ * @architecture: `z-image-turbo`, or `z-image` for short, or `z-image-base`
  * @device: (nullable): a device, or %NULL for the best
  * @error: return location for an error
  *

@@ -8,6 +8,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "store/zim-open-private.h"
+#include "store/zim-pull-private.h"
 #include "zim-enum-types.h"
 #include "zim-error.h"
 #include "zim-model-private.h"
@@ -334,7 +335,7 @@ fail_not_found (const char  *name,
 {
   g_autoptr(ZimStoreName) parsed = zim_store_name_parse (name, NULL);
 
-  if (parsed != NULL && (strchr (name, '/') != NULL || zim_open_is_known (parsed)))
+  if (parsed != NULL && zim_pull_is_possible (parsed))
     g_set_error (error, ZIM_ERROR, ZIM_ERROR_NOT_FOUND,
                  _("There is no model “%s” on this machine. This gets it: zimage pull %s"), name, name);
   else

@@ -212,6 +212,58 @@ zim_store_pull_finish (ZimStore      *self,
 }
 
 /**
+ * zim_store_measure_pull_async:
+ * @self: a store
+ * @name: the name of a model
+ * @server: (nullable): the address of a server to ask, if not the one that the name means
+ * @cancellable: (nullable): a cancellable
+ * @callback: (scope async): called when it is done
+ * @user_data: data for @callback
+ *
+ * Does so without blocking: [method@ZImage.Store.measure_pull].
+ */
+void
+zim_store_measure_pull_async (ZimStore            *self,
+                              const char          *name,
+                              const char          *server,
+                              GCancellable        *cancellable,
+                              GAsyncReadyCallback  callback,
+                              gpointer             user_data)
+{
+  g_return_if_fail (ZIM_IS_STORE (self));
+  g_return_if_fail (name != NULL);
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  run_async (self, _zim_store_operation_new_measure (name, server), zim_store_measure_pull_async,
+             cancellable, callback, user_data);
+}
+
+/**
+ * zim_store_measure_pull_finish:
+ * @self: a store
+ * @result: the result that the callback was given
+ * @size: (out) (optional): how many bytes there are to fetch at the most
+ * @space: (out) (optional): how many bytes have room where the store is
+ * @error: return location for an error
+ *
+ * Finishes [method@ZImage.Store.measure_pull_async].
+ *
+ * Returns: whether it worked
+ */
+gboolean
+zim_store_measure_pull_finish (ZimStore      *self,
+                               GAsyncResult  *result,
+                               guint64       *size,
+                               guint64       *space,
+                               GError       **error)
+{
+  if (!finish (self, result, zim_store_measure_pull_async, error))
+    return FALSE;
+  _zim_store_operation_get_measure (g_task_get_task_data (G_TASK (result)), size, space);
+  return TRUE;
+}
+
+/**
  * zim_store_copy_async:
  * @self: a store
  * @source: the name of a model

@@ -20,6 +20,8 @@ ZimStoreOperation *_zim_store_operation_new_create   (const char         *name,
 ZimStoreOperation *_zim_store_operation_new_pull     (const char         *name,
                                                       const char         *server, /* (nullable) */
                                                       ZimTransfer        *transfer);
+ZimStoreOperation *_zim_store_operation_new_measure  (const char         *name,
+                                                      const char         *server); /* (nullable) */
 ZimStoreOperation *_zim_store_operation_new_copy     (const char         *source,
                                                       const char         *destination);
 ZimStoreOperation *_zim_store_operation_new_remove   (const char         *name);
@@ -39,6 +41,11 @@ GPtrArray         *_zim_store_operation_steal_models (ZimStoreOperation  *self);
 
 /* What a check found. (transfer full) */
 char             **_zim_store_operation_steal_faults (ZimStoreOperation  *self);
+
+/* What a pull would fetch, and what there is room for, in bytes. */
+void               _zim_store_operation_get_measure  (ZimStoreOperation  *self,
+                                                      guint64            *size,   /* (nullable) */
+                                                      guint64            *space); /* (nullable) */
 
 /* The bytes that pruning freed. */
 guint64            _zim_store_operation_get_freed    (ZimStoreOperation  *self);

@@ -33,6 +33,8 @@ struct _ZimStoreOperation
   GPtrArray    *models; /* what the store has now; NULL if it could not be read */
   char        **faults;
   guint64       freed;
+  guint64       size;
+  guint64       space;
 };
 
 static ZimStoreOperation *
@@ -105,6 +107,17 @@ _zim_store_operation_steal_faults (ZimStoreOperation *self)
   return g_steal_pointer (&self->faults);
 }
 
+void
+_zim_store_operation_get_measure (ZimStoreOperation *self,
+                                  guint64           *size,
+                                  guint64           *space)
+{
+  if (size != NULL)
+    *size = self->size;
+  if (space != NULL)
+    *space = self->space;
+}
+
 guint64
 _zim_store_operation_get_freed (ZimStoreOperation *self)
 {
@@ -172,6 +185,28 @@ _zim_store_operation_new_pull (const char  *name,
                                ZimTransfer *transfer)
 {
   ZimStoreOperation *self = operation_new (do_pull, name, transfer);
+
+  self->server = g_strdup (server);
+  return self;
+}
+
+static gboolean
+do_measure (ZimStoreOperation  *self,
+            const char         *root,
+            GCancellable       *cancellable,
+            GError            **error)
+{
+  g_autoptr(ZimStoreName) name = zim_store_name_parse (self->name, error);
+
+  self->space = zim_pull_get_space (root);
+  return name != NULL && zim_pull_measure (root, name, self->server, &self->size, cancellable, error);
+}
+
+ZimStoreOperation *
+_zim_store_operation_new_measure (const char *name,
+                                  const char *server)
+{
+  ZimStoreOperation *self = operation_new (do_measure, name, NULL);
 
   self->server = g_strdup (server);
   return self;

@@ -8,6 +8,7 @@
 #include "zim-store.h"
 
 #include "store/zim-open-private.h"
+#include "store/zim-pull-private.h"
 #include "store/zim-store-name-private.h"
 #include "zim-store-operation-private.h"
 #include "zim-stored-model.h"
@@ -344,10 +345,13 @@ zim_store_create (ZimStore      *self,
  *
  * Gets a model from the network.
  *
- * A name of `hf.co/` means a repository of Hugging Face, of which the tag is the revision; `z-image`, `z-image-turbo`
- * and `z-image-base` mean the official ones. Other names mean a registry that speaks Ollama’s protocol. What the store
- * has is not fetched, and neither is what an earlier try got. Tokens are taken from the environment: `HF_TOKEN` for
- * Hugging Face and `ZIMAGE_TOKEN` for registries.
+ * A name of `hf.co/` means a repository of Hugging Face, of which the tag is the revision; `z-image-turbo`, or
+ * `z-image` for short, and `z-image-base` mean the official ones. Other names mean a registry that speaks Ollama’s
+ * protocol. What the store has is not fetched, and neither is what an earlier try got. Digests are checked.
+ *
+ * Tokens are taken from the environment: `HF_TOKEN` for Hugging Face, and for registries `ZIMAGE_TOKEN`, which may be
+ * `NAME:PASSWORD` as well, or else the key that Ollama has made for the user. None is shown to another host. Proxies
+ * are those of `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`, or else of the system.
  *
  * Fails with %ZIM_ERROR_INVALID_PARAMS if the name is none, with %ZIM_ERROR_NOT_FOUND if the server does not have the
  * model, with %G_IO_ERROR_PERMISSION_DENIED if it wants a token, with other errors of `G_IO_ERROR` if it cannot be
@@ -373,6 +377,65 @@ zim_store_pull (ZimStore      *self,
 
   operation = _zim_store_operation_new_pull (name, server, transfer);
   return run (self, operation, cancellable, error);
+}
+
+/**
+ * zim_store_can_pull:
+ * @name: the name of a model
+ *
+ * Tells whether a name says where the model is, so that it can be asked for there: those of official models do, and
+ * those with more than one part.
+ *
+ * Returns: whether [method@ZImage.Store.pull] could get it
+ */
+gboolean
+zim_store_can_pull (const char *name)
+{
+  g_autoptr(ZimStoreName) parsed = NULL;
+
+  g_return_val_if_fail (name != NULL, FALSE);
+
+  parsed = zim_store_name_parse (name, NULL);
+  return parsed != NULL && zim_pull_is_possible (parsed);
+}
+
+/**
+ * zim_store_measure_pull:
+ * @self: a store
+ * @name: the name of a model
+ * @server: (nullable): the address of a server to ask, if not the one that the name means
+ * @size: (out) (optional): how many bytes there are to fetch at the most
+ * @space: (out) (optional): how many bytes have room where the store is
+ * @cancellable: (nullable): a cancellable
+ * @error: return location for an error
+ *
+ * Asks how much [method@ZImage.Store.pull] would fetch.
+ *
+ * The model may take less room than that: weights of 32 bits can become weights of 16. Fails as pulling does.
+ *
+ * Returns: whether it worked
+ */
+gboolean
+zim_store_measure_pull (ZimStore      *self,
+                        const char    *name,
+                        const char    *server,
+                        guint64       *size,
+                        guint64       *space,
+                        GCancellable  *cancellable,
+                        GError       **error)
+{
+  g_autoptr(ZimStoreOperation) operation = NULL;
+
+  g_return_val_if_fail (ZIM_IS_STORE (self), FALSE);
+  g_return_val_if_fail (name != NULL, FALSE);
+  g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), FALSE);
+  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
+
+  operation = _zim_store_operation_new_measure (name, server);
+  if (!run (self, operation, cancellable, error))
+    return FALSE;
+  _zim_store_operation_get_measure (operation, size, space);
+  return TRUE;
 }
 
 /**

@@ -82,6 +82,32 @@ gboolean        zim_store_pull_finish    (ZimStore             *self,
                                           GError              **error);
 
 ZIM_AVAILABLE_IN_ALL
+gboolean        zim_store_can_pull       (const char           *name);
+ZIM_AVAILABLE_IN_ALL
+gboolean        zim_store_measure_pull   (ZimStore             *self,
+                                          const char           *name,
+                                          const char           *server,
+                                          guint64              *size,
+                                          guint64              *space,
+                                          GCancellable         *cancellable,
+                                          GError              **error);
+ZIM_AVAILABLE_IN_ALL
+void            zim_store_measure_pull_async
+                                         (ZimStore             *self,
+                                          const char           *name,
+                                          const char           *server,
+                                          GCancellable         *cancellable,
+                                          GAsyncReadyCallback   callback,
+                                          gpointer              user_data);
+ZIM_AVAILABLE_IN_ALL
+gboolean        zim_store_measure_pull_finish
+                                         (ZimStore             *self,
+                                          GAsyncResult         *result,
+                                          guint64              *size,
+                                          guint64              *space,
+                                          GError              **error);
+
+ZIM_AVAILABLE_IN_ALL
 gboolean        zim_store_copy           (ZimStore             *self,
                                           const char           *source,
                                           const char           *destination,

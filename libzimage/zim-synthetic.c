@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "store/zim-known-private.h"
 #include "zim-enums.h"
 #include "zim-error.h"
 #include "zim-synthetic-private.h"
@@ -114,13 +115,13 @@ _zim_model_new_synthetic (const char  *architecture,
   g_autoptr(ZimCheckpoint) checkpoint = NULL;
   g_autoptr(ZimModel) model = NULL;
   Filler filler = { -1, 0x9e3779b97f4a7c15u, 0 };
-  gboolean turbo = g_strcmp0 (architecture, "z-image-turbo") == 0;
+  const ZimKnown *known = zim_known_find (architecture);
   ZimConfig config = { 0 };
 
-  if (!turbo && g_strcmp0 (architecture, "z-image") != 0)
+  if (known == NULL)
     {
       g_set_error (error, ZIM_ERROR, ZIM_ERROR_NOT_FOUND,
-                   _("There is no architecture “%s”; known are “z-image-turbo” and “z-image”"), architecture);
+                   _("There is no architecture “%s”; known are “z-image-turbo” and “z-image-base”"), architecture);
       return NULL;
     }
   filler.pool = make_pool ();
@@ -130,7 +131,7 @@ _zim_model_new_synthetic (const char  *architecture,
                    g_strerror (errno));
       return NULL;
     }
-  zim_config_init_published (&config, turbo);
+  zim_config_init_published (&config, known->turbo);
   checkpoint = zim_checkpoint_new_generated (&config, NULL, ZIM_DTYPE_BF16, fill, &filler);
   model = _zim_model_new_for_checkpoint (checkpoint, architecture, error);
   /* The networks have asked for all that they need: the checkpoint fills nothing any more. */

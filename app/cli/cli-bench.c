@@ -346,7 +346,7 @@ cli_bench (int    argc,
   g_auto(Options) options = { NULL };
   const GOptionEntry entries[] = {
     { "synthetic", 0, 0, G_OPTION_ARG_STRING, &options.synthetic,
-      N_("Random weights in this architecture’s real shapes: z-image-turbo"), N_("NAME") },
+      N_("Random weights in this architecture’s real shapes: z-image-turbo or z-image-base"), N_("NAME") },
     { "size", 0, 0, G_OPTION_ARG_STRING, &options.size, N_("Size in pixels, multiples of 16"), N_("WIDTHxHEIGHT") },
     { "precision", 0, 0, G_OPTION_ARG_STRING, &options.precision,
       N_("Operands of the matrix products"), "auto|f32|bf16|f16" },

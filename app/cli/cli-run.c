@@ -15,6 +15,7 @@
 #include "cli-generate.h"
 #include "cli-inline.h"
 #include "cli-interactive.h"
+#include "cli-pull.h"
 #include "cli-wait.h"
 
 #define STDIN_MAX (1 << 20) /* bytes of a prompt */
@@ -229,6 +230,12 @@ set_prompt (const Options  *options,
 
 /* --- The model ------------------------------------------------------------------------------------- */
 
+static gboolean
+is_in_parts (const Options *options)
+{
+  return options->text_encoder != NULL || options->vae != NULL || options->tokenizer != NULL || options->variant != NULL;
+}
+
 static ZimModel *
 open_model (const Options  *options,
             CliWait        *wait,
@@ -237,7 +244,7 @@ open_model (const Options  *options,
   const char *name = options->arguments[0];
   g_autoptr(GAsyncResult) result = NULL;
 
-  if (options->text_encoder != NULL || options->vae != NULL || options->tokenizer != NULL || options->variant != NULL)
+  if (is_in_parts (options))
     {
       zim_model_open_parts_async (name, options->text_encoder, options->vae, options->tokenizer, options->variant,
                                   cli_wait_get_cancellable (wait), cli_wait_ready_cb, wait);
@@ -248,6 +255,34 @@ open_model (const Options  *options,
   zim_model_open_async (name, cli_wait_get_cancellable (wait), cli_wait_ready_cb, wait);
   result = cli_wait_for_result (wait);
   return zim_model_open_finish (result, error);
+}
+
+/* Whether there is somebody to ask, and something to ask for. */
+static gboolean
+can_offer (const Options *options)
+{
+  return !is_in_parts (options) && !options->quiet && !options->json && isatty (STDIN_FILENO) &&
+         isatty (STDERR_FILENO) && zim_store_can_pull (options->arguments[0]);
+}
+
+/* A model that is absent is fetched, if whoever sits at the terminal wants that. */
+static ZimModel *
+open_or_fetch (const Options  *options,
+               CliWait        *wait,
+               GError        **error)
+{
+  g_autoptr(GError) local_error = NULL;
+  g_autoptr(ZimModel) model = open_model (options, wait, &local_error);
+  gboolean wanted = FALSE;
+
+  if (g_error_matches (local_error, ZIM_ERROR, ZIM_ERROR_NOT_FOUND) && can_offer (options) &&
+      !cli_pull_offer (options->arguments[0], wait, &wanted, error))
+    return NULL;
+  if (wanted)
+    return open_model (options, wait, error);
+  if (local_error != NULL)
+    g_propagate_error (error, g_steal_pointer (&local_error));
+  return g_steal_pointer (&model);
 }
 
 static ZimPipeline *
@@ -262,7 +297,7 @@ make_pipeline (const Options  *options,
 
   if (device == NULL)
     return NULL;
-  model = open_model (options, wait, error);
+  model = open_or_fetch (options, wait, error);
   if (model == NULL)
     return NULL;
 

@@ -19,7 +19,4 @@ ZimCheckpoint  *zim_open_checkpoint    (const char          *root,
                                         GCancellable        *cancellable,
                                         GError             **error);
 
-/* Whether it is a name that zimage pull knows without being told where the model is. */
-gboolean        zim_open_is_known      (const ZimStoreName  *name);
-
 G_END_DECLS

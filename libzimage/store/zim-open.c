@@ -82,12 +82,3 @@ zim_open_checkpoint (const char          *root,
   return zim_checkpoint_open_blobs (title, (const ZimCheckpointBlob *) (void *) blobs->data, blobs->len,
                                     cancellable, error);
 }
-
-gboolean
-zim_open_is_known (const ZimStoreName *name)
-{
-  static const char *const known[] = { "z-image", "z-image-base", "z-image-turbo", NULL };
-
-  return strcmp (name->host, ZIM_STORE_HOST) == 0 && strcmp (name->name_space, "library") == 0 &&
-         strcmp (name->tag, "latest") == 0 && g_strv_contains (known, name->model);
-}

@@ -44,11 +44,12 @@ typedef struct {
   ZimServer       *server;
   const ZimReport *report;
   ZimHub          *hub;
-  GPtrArray       *names;   /* of the files of weights */
-  GHashTable      *known;   /* keys of tensors → ZimLayer, of the model that has the name now */
-  GPtrArray       *shards;  /* of Shard */
-  GArray          *blobs;   /* of ZimTensorBlob */
-  GPtrArray       *owners;  /* of Shard, one for each blob */
+  GPtrArray       *names;     /* of the files of weights */
+  GPtrArray       *manifests; /* of ZimManifest: those of the store */
+  GHashTable      *known;     /* keys of tensors → ZimLayer of a manifest */
+  GPtrArray       *shards;    /* of Shard */
+  GArray          *blobs;     /* of ZimTensorBlob */
+  GPtrArray       *owners;    /* of Shard, one for each blob */
   ZimJournal      *journal;
 } Pull;
 
@@ -76,6 +77,7 @@ pull_clear (Pull *self)
   g_clear_pointer (&self->hub, zim_hub_free);
   g_clear_pointer (&self->names, g_ptr_array_unref);
   g_hash_table_unref (self->known);
+  g_ptr_array_unref (self->manifests);
   g_array_unref (self->blobs);
   g_ptr_array_unref (self->owners);
   g_ptr_array_unref (self->shards);
@@ -250,17 +252,33 @@ make_key (const char *from,
   return g_strconcat (from, " ", name, NULL);
 }
 
-/* The tensors of the model that has the name now, which most of the new one's may be. */
 static void
-list_known (Pull         *self,
-            const ZimTag *tag)
+add_known (Pull              *self,
+           const ZimManifest *manifest)
 {
-  for (guint i = 0; i < tag->manifest->layers->len; i++)
+  for (guint i = 0; i < manifest->layers->len; i++)
     {
-      const ZimLayer *layer = g_ptr_array_index (tag->manifest->layers, i);
+      const ZimLayer *layer = g_ptr_array_index (manifest->layers, i);
 
       if (layer->from != NULL && layer->name != NULL && layer->dtype != NULL)
         g_hash_table_insert (self->known, make_key (layer->from, layer->name), (gpointer) layer);
+    }
+}
+
+/* What the store's models have, one of which may be the same under another name or an older revision. */
+static void
+list_known (Pull *self)
+{
+  g_autoptr(GPtrArray) names = zim_tags_list (self->root);
+
+  for (guint i = 0; i < names->len; i++)
+    {
+      g_auto(ZimTag) tag = { NULL };
+
+      if (!zim_tags_read (self->root, g_ptr_array_index (names, i), &tag, NULL))
+        continue;
+      add_known (self, tag.manifest);
+      g_ptr_array_add (self->manifests, g_steal_pointer (&tag.manifest));
     }
 }
 
@@ -413,6 +431,23 @@ add_configs (Pull          *self,
 }
 
 gboolean
+zim_pull_hub_measure (const char    *repository,
+                      const char    *revision,
+                      ZimServer     *server,
+                      guint64       *size,
+                      GCancellable  *cancellable,
+                      GError       **error)
+{
+  g_autoptr(ZimHub) hub = zim_hub_open (server, repository, revision, cancellable, error);
+  g_autoptr(GPtrArray) names = hub != NULL ? zim_hub_list_weights (hub, cancellable, error) : NULL;
+
+  *size = 0;
+  for (guint i = 0; names != NULL && i < names->len; i++)
+    *size += zim_hub_lookup (hub, g_ptr_array_index (names, i))->size;
+  return names != NULL;
+}
+
+gboolean
 zim_pull_hub (const char          *root,
               const ZimStoreName  *name,
               const char          *repository,
@@ -424,11 +459,11 @@ zim_pull_hub (const char          *root,
 {
   g_autofree char *place = zim_store_name_to_path (name);
   g_autoptr(ZimPublish) publish = NULL;
-  g_auto(ZimTag) tag = { NULL };
   g_auto(Pull) self = {
     .root = root,
     .server = server,
     .report = report,
+    .manifests = g_ptr_array_new_with_free_func ((GDestroyNotify) zim_manifest_free),
     .known = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL),
     .shards = g_ptr_array_new_with_free_func (shard_free),
     .blobs = g_array_new (FALSE, TRUE, sizeof (ZimTensorBlob)),
@@ -439,8 +474,7 @@ zim_pull_hub (const char          *root,
   self.hub = zim_hub_open (server, repository, revision, cancellable, error);
   if (self.hub == NULL || !add_shards (&self, cancellable, error) || !list_tensors (&self, error))
     return FALSE;
-  if (zim_tags_read (root, name, &tag, NULL))
-    list_known (&self, &tag);
+  list_known (&self);
   self.journal = zim_journal_open (root, place);
   if (!zim_pull_check_space (root, plan (&self), error) ||
       !zim_parallel_run (self.blobs->len, N_STREAMS, pull_tensor, &self, cancellable, error) ||

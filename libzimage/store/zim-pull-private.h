@@ -22,6 +22,17 @@ gboolean  zim_pull           (const char           *root,
                               GCancellable         *cancellable,
                               GError              **error);
 
+/* How many bytes that is to fetch at the most. */
+gboolean  zim_pull_measure   (const char           *root,
+                              const ZimStoreName   *name,
+                              const char           *url,
+                              guint64              *size,
+                              GCancellable         *cancellable,
+                              GError              **error);
+
+/* Whether it is a name that says where the model is, or a known one. */
+gboolean  zim_pull_is_possible (const ZimStoreName *name);
+
 /* The two protocols. What is there is not fetched. */
 gboolean  zim_pull_registry  (const char           *root,
                               const ZimStoreName   *name,
@@ -38,6 +49,19 @@ gboolean  zim_pull_hub       (const char           *root,
                               GCancellable         *cancellable,
                               GError              **error);
 
+gboolean  zim_pull_registry_measure (const char          *root,
+                                     const ZimStoreName  *name,
+                                     ZimServer           *server,
+                                     guint64             *size,
+                                     GCancellable        *cancellable,
+                                     GError             **error);
+gboolean  zim_pull_hub_measure      (const char          *repository,
+                                     const char          *revision,
+                                     ZimServer           *server,
+                                     guint64             *size,
+                                     GCancellable        *cancellable,
+                                     GError             **error);
+
 /* A file of root/partial that is fetched: opened and locked, so that two processes do not fetch it both, or NULL with
  * an error. Release it in any case. */
 typedef struct {
@@ -51,6 +75,9 @@ gboolean  zim_partial_open   (ZimPartial           *self,
                               GCancellable         *cancellable,
                               GError              **error);
 void      zim_partial_clear  (ZimPartial           *self);
+
+/* The bytes that have room in the store; G_MAXUINT64 if nobody can tell. */
+guint64   zim_pull_get_space (const char           *root);
 
 /* G_FILE_ERROR_NOSPC, with both numbers, if so many more bytes have no room. */
 gboolean  zim_pull_check_space (const char         *root,

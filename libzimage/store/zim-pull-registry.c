@@ -126,18 +126,55 @@ list_missing (Pull              *self,
   return size;
 }
 
+/* The bytes of the manifest, and what they say. */
+static ZimManifest *
+get_manifest (const ZimStoreName  *name,
+              ZimServer           *server,
+              GBytes             **bytes,
+              GCancellable        *cancellable,
+              GError             **error)
+{
+  g_autofree char *path = g_strdup_printf ("/v2/%s/%s/manifests/%s", name->name_space, name->model, name->tag);
+  g_autofree char *source = g_strconcat (server->base, path, NULL);
+  g_autoptr(ZimManifest) manifest = NULL;
+
+  *bytes = zim_http_get (server, path, ZIM_MEDIA_TYPE_MANIFEST, MAX_MANIFEST, cancellable, error);
+  manifest = *bytes != NULL ? zim_manifest_parse (*bytes, source, error) : NULL;
+  if (manifest == NULL || zim_manifest_is_image (manifest))
+    return g_steal_pointer (&manifest);
+  g_set_error (error, ZIM_ERROR, ZIM_ERROR_UNSUPPORTED, _("%s: This is no model for pictures"), source);
+  return NULL;
+}
+
+gboolean
+zim_pull_registry_measure (const char          *root,
+                           const ZimStoreName  *name,
+                           ZimServer           *server,
+                           guint64             *size,
+                           GCancellable        *cancellable,
+                           GError             **error)
+{
+  g_autoptr(GBytes) bytes = NULL;
+  g_autoptr(ZimManifest) manifest = get_manifest (name, server, &bytes, cancellable, error);
+  g_autoptr(GPtrArray) layers = g_ptr_array_new ();
+  Pull self = { .root = root, .layers = layers };
+
+  if (manifest == NULL)
+    return FALSE;
+  *size = list_missing (&self, manifest);
+  return TRUE;
+}
+
 gboolean
 zim_pull_registry (const char          *root,
                    const ZimStoreName  *name,
-                   ZimServer     *server,
+                   ZimServer           *server,
                    const ZimReport     *report,
                    GCancellable        *cancellable,
                    GError             **error)
 {
-  g_autofree char *path = g_strdup_printf ("/v2/%s/%s/manifests/%s", name->name_space, name->model, name->tag);
-  g_autofree char *source = g_strconcat (server->base, path, NULL);
-  g_autoptr(GBytes) bytes = zim_http_get (server, path, ZIM_MEDIA_TYPE_MANIFEST, MAX_MANIFEST, cancellable, error);
-  g_autoptr(ZimManifest) manifest = bytes != NULL ? zim_manifest_parse (bytes, source, error) : NULL;
+  g_autoptr(GBytes) bytes = NULL;
+  g_autoptr(ZimManifest) manifest = get_manifest (name, server, &bytes, cancellable, error);
   g_autoptr(GPtrArray) layers = g_ptr_array_new ();
   Pull self = { root, server, name, report, layers };
   char hex[ZIM_SHA256_HEX + 1];
@@ -145,11 +182,6 @@ zim_pull_registry (const char          *root,
 
   if (manifest == NULL)
     return FALSE;
-  if (!zim_manifest_is_image (manifest))
-    {
-      g_set_error (error, ZIM_ERROR, ZIM_ERROR_UNSUPPORTED, _("%s: This is no model for pictures"), source);
-      return FALSE;
-    }
   size = list_missing (&self, manifest);
   zim_report_total (report, size);
   if (!zim_pull_check_space (root, size, error) ||

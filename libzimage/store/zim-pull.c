@@ -6,8 +6,8 @@
 #include "config.h"
 
 #include "store/zim-blobs-private.h"
+#include "store/zim-known-private.h"
 #include "store/zim-lock-private.h"
-#include "store/zim-open-private.h"
 #include "store/zim-pull-private.h"
 
 #include <errno.h>
@@ -57,36 +57,57 @@ zim_partial_clear (ZimPartial *self)
   self->fd = -1;
 }
 
+guint64
+zim_pull_get_space (const char *root)
+{
+  g_autofree char *path = g_strdup (root);
+  struct statvfs info;
+
+  /* The folder may still have to be made. */
+  while (statvfs (path, &info) != 0)
+    {
+      g_autofree char *parent = g_path_get_dirname (path);
+
+      if (errno != ENOENT || strcmp (parent, path) == 0)
+        return G_MAXUINT64;
+      g_free (path);
+      path = g_steal_pointer (&parent);
+    }
+  return (guint64) info.f_bavail * info.f_frsize;
+}
+
 gboolean
 zim_pull_check_space (const char  *root,
                       guint64      size,
                       GError     **error)
 {
-  struct statvfs info;
-  guint64 space;
-  g_autofree char *needed = NULL;
-  g_autofree char *there = NULL;
+  guint64 space = zim_pull_get_space (root);
+  g_autofree char *needed = g_format_size_full (size, G_FORMAT_SIZE_IEC_UNITS);
+  g_autofree char *there = g_format_size_full (space, G_FORMAT_SIZE_IEC_UNITS);
 
-  if (statvfs (root, &info) != 0)
-    return TRUE; /* writing will tell */
-  space = (guint64) info.f_bavail * info.f_frsize;
   if (size <= space)
     return TRUE;
-  needed = g_format_size_full (size, G_FORMAT_SIZE_IEC_UNITS);
-  there = g_format_size_full (space, G_FORMAT_SIZE_IEC_UNITS);
   g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOSPC, _("The model needs %s more, and “%s” has %s left"),
                needed, root, there);
   return FALSE;
 }
 
-/* The official repositories. “z-image” is the one that most people want first. */
-static const char *
-find_repository (const ZimStoreName *name)
+/* Where a name leads. */
+typedef struct {
+  ZimServer  *server;
+  gboolean    is_hub;
+  char       *repository; /* of the hub */
+  const char *revision;   /* likewise */
+} Place;
+
+static void
+place_clear (Place *self)
 {
-  if (!zim_open_is_known (name))
-    return NULL;
-  return strcmp (name->model, "z-image-base") == 0 ? "Tongyi-MAI/Z-Image" : "Tongyi-MAI/Z-Image-Turbo";
+  g_clear_pointer (&self->server, zim_server_free);
+  g_free (self->repository);
 }
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Place, place_clear)
 
 static ZimServer *
 make_server (const char *url,
@@ -105,6 +126,43 @@ make_server (const char *url,
   return zim_server_new (base, g_getenv (is_hub ? "HF_TOKEN" : "ZIMAGE_TOKEN"));
 }
 
+static Place
+find_place (const ZimStoreName *name,
+            const char         *url)
+{
+  const ZimKnown *known = zim_known_find_for (name);
+  gboolean is_hub = known != NULL || strcmp (name->host, ZIM_STORE_HUB) == 0;
+
+  return (Place) {
+    .server = make_server (url, name->host, is_hub),
+    .is_hub = is_hub,
+    .repository = known != NULL ? g_strdup (known->repository) : g_strconcat (name->name_space, "/", name->model, NULL),
+    .revision = strcmp (name->tag, "latest") == 0 ? "main" : name->tag,
+  };
+}
+
+gboolean
+zim_pull_is_possible (const ZimStoreName *name)
+{
+  return zim_known_find_for (name) != NULL || strcmp (name->host, ZIM_STORE_HOST) != 0 ||
+         strcmp (name->name_space, "library") != 0;
+}
+
+gboolean
+zim_pull_measure (const char          *root,
+                  const ZimStoreName  *name,
+                  const char          *url,
+                  guint64             *size,
+                  GCancellable        *cancellable,
+                  GError             **error)
+{
+  g_auto(Place) place = find_place (name, url);
+
+  if (!place.is_hub)
+    return zim_pull_registry_measure (root, name, place.server, size, cancellable, error);
+  return zim_pull_hub_measure (place.repository, place.revision, place.server, size, cancellable, error);
+}
+
 gboolean
 zim_pull (const char          *root,
           const ZimStoreName  *name,
@@ -113,17 +171,12 @@ zim_pull (const char          *root,
           GCancellable        *cancellable,
           GError             **error)
 {
-  const char *known = find_repository (name);
-  gboolean is_hub = known != NULL || strcmp (name->host, ZIM_STORE_HUB) == 0;
-  g_autofree char *repository = known != NULL ? g_strdup (known)
-                                              : g_strconcat (name->name_space, "/", name->model, NULL);
-  g_autoptr(ZimServer) server = make_server (url, name->host, is_hub);
+  g_auto(Place) place = find_place (name, url);
   g_auto(ZimLock) lock = { -1 };
 
   if (!zim_lock_share (&lock, root, cancellable, error))
     return FALSE;
-  if (!is_hub)
-    return zim_pull_registry (root, name, server, report, cancellable, error);
-  return zim_pull_hub (root, name, repository, strcmp (name->tag, "latest") == 0 ? "main" : name->tag,
-                       server, report, cancellable, error);
+  if (!place.is_hub)
+    return zim_pull_registry (root, name, place.server, report, cancellable, error);
+  return zim_pull_hub (root, name, place.repository, place.revision, place.server, report, cancellable, error);
 }

@@ -142,6 +142,38 @@ class Models(StoreCase):
         self.zimage('store', 'check')
 
 
+class OnTerminal(StoreCase):
+    """“run” of a model that is not there, which a server has."""
+
+    def run_absent(self, answer, name='z-image-turbo', store=None):
+        with pull_server.Server(self.store, test_cli.model) as server:
+            terminal = test_cli.Terminal(['run', name, 'a cat', '--size', test_cli.SIZE, '--steps', '2'],
+                                         self.folder.name, HF_ENDPOINT=server.url, ZIMAGE_MODELS=self.store,
+                                         ZIMAGE_INLINE='none')
+            question = terminal.expect(r'\[y/N\] ')
+            terminal.type(answer)
+            return question, *terminal.finish(), server.asked
+
+    def test_yes(self):
+        for name in ['z-image', 'z-image-base', 'hf.co/a/b']:
+            question, out, code, asked = self.run_absent('y\n', name)
+            self.assertRegex(question, rf'no model “{name}” on this machine. It has [\d.]+\sMiB to fetch, and [\d.]+\s.iB '
+                                       r'are free in .*/store\.\r\nFetch it now')
+            self.assertEqual(code, 0, out)
+            self.assertIn('Image saved to', out)
+            repository = {'z-image': 'Tongyi-MAI/Z-Image-Turbo', 'z-image-base': 'Tongyi-MAI/Z-Image'}.get(name, 'a/b')
+            self.assertTrue(any(path.startswith(f'/{repository}/resolve/') for path, _ in asked))
+        self.assertEqual(len(self.names()), 3)
+
+    def test_no(self):
+        for answer, expected in [('\n', 3), ('n\n', 3), ('\x04', 3), ('\x03', 130)]:
+            _, out, code, _ = self.run_absent(answer)
+            self.assertEqual(code, expected, out)
+            if expected == 3:
+                self.assertIn('This gets it: zimage pull z-image-turbo', out)
+        self.assertEqual(self.names(), [])
+
+
 class Worst(StoreCase):
     def start(self, *args, **options):
         return subprocess.Popen([ZIMAGE, *args], cwd=self.folder.name, env=self.env, stdin=subprocess.DEVNULL,

@@ -6,9 +6,11 @@
 #include "config.h"
 
 #include "formats-util.h"
+#include "store/zim-known-private.h"
 #include "store/zim-manifest-private.h"
 #include "store/zim-store-name-private.h"
 #include "zim-error.h"
+#include "zim-store.h"
 
 #define DIGEST "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789ABCDEF"
 
@@ -60,6 +62,36 @@ test_bad_names (void)
       g_assert_null (zim_store_name_parse (names[i], &error));
       assert_and_clear_error (&error, ZIM_ERROR_INVALID_PARAMS, "is no name of a model");
     }
+}
+
+/* “z-image” is the turbo model. */
+static void
+test_known (void)
+{
+  static const struct { const char *name, *repository; gboolean turbo; } cases[] = {
+    { "z-image", "Tongyi-MAI/Z-Image-Turbo", TRUE },
+    { "z-image-turbo", "Tongyi-MAI/Z-Image-Turbo", TRUE },
+    { "z-image-base:latest", "Tongyi-MAI/Z-Image", FALSE },
+  };
+  static const char *const others[] = { "z-image:fp8", "x/z-image", "z-imag", "hf.co/library/z-image" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr(ZimStoreName) name = zim_store_name_parse (cases[i].name, NULL);
+      const ZimKnown *known = zim_known_find_for (name);
+
+      g_assert_cmpstr (known->repository, ==, cases[i].repository);
+      g_assert_cmpint (known->turbo, ==, cases[i].turbo);
+      g_assert_true (zim_store_can_pull (cases[i].name));
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (others); i++)
+    {
+      g_autoptr(ZimStoreName) name = zim_store_name_parse (others[i], NULL);
+
+      g_assert_null (zim_known_find_for (name));
+      g_assert_cmpint (zim_store_can_pull (others[i]), ==, strchr (others[i], '/') != NULL);
+    }
+  g_assert_false (zim_store_can_pull ("../x"));
 }
 
 static ZimManifest *
@@ -181,6 +213,7 @@ main (int    argc,
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/store/names", test_names);
   g_test_add_func ("/store/names/bad", test_bad_names);
+  g_test_add_func ("/store/names/known", test_known);
   g_test_add_func ("/store/manifest/round-trip", test_round_trip);
   g_test_add_func ("/store/manifest/foreign", test_foreign);
   g_test_add_func ("/store/manifest/bad", test_bad_manifests);

@@ -732,6 +732,7 @@ test_store (Fixture       *fixture,
             gconstpointer  data)
 {
   g_autoptr(ZimStore) store = zim_store_new (fixture->root);
+  guint64 size, space;
   GError *error = NULL;
 
   /* The token of the hub is for the hub, and not for those who keep its files. */
@@ -745,6 +746,10 @@ test_store (Fixture       *fixture,
   g_atomic_int_set (&fixture->server->fault, PULL_WELL);
   g_atomic_int_set (&fixture->server->n_tokens, 0);
   g_unsetenv ("HF_ENDPOINT");
+  g_assert_true (zim_store_measure_pull (store, "m", fixture->server->base, &size, &space, NULL, &error));
+  g_assert_no_error (error);
+  g_assert_cmpuint (size, ==, 0); /* the same tensors, and the same files beside them */
+  g_assert_cmpuint (space, >, 0);
   g_assert_true (zim_store_pull (store, "m", fixture->server->base, NULL, NULL, &error));
   g_assert_no_error (error);
   g_assert_cmpint (g_atomic_int_get (&fixture->server->n_tokens), ==, 0);
