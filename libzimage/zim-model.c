@@ -344,22 +344,27 @@ fail_not_found (const char  *name,
                    "It can also be used where it is: ./%s"), name, name, name);
 }
 
+/* The name that a model of a file has: the file's, without what is behind its last dot. */
+static ZimModel *
+new_for_file (ZimCheckpoint  *checkpoint,
+              GError        **error)
+{
+  g_autofree char *name = g_path_get_basename (zim_checkpoint_get_path (checkpoint));
+  char *dot = strrchr (name, '.');
+
+  if (dot != NULL && dot != name)
+    *dot = '\0';
+  return _zim_model_new_for_checkpoint (checkpoint, name, error);
+}
+
 static ZimModel *
 open_parts (const ZimCheckpointParts  *parts,
             GCancellable              *cancellable,
             GError                   **error)
 {
   g_autoptr(ZimCheckpoint) checkpoint = zim_checkpoint_open_parts (parts, cancellable, error);
-  g_autofree char *name = NULL;
-  char *dot;
 
-  if (checkpoint == NULL)
-    return NULL;
-  name = g_path_get_basename (parts->transformer);
-  dot = strrchr (name, '.');
-  if (dot != NULL && dot != name)
-    *dot = '\0';
-  return _zim_model_new_for_checkpoint (checkpoint, name, error);
+  return checkpoint != NULL ? new_for_file (checkpoint, error) : NULL;
 }
 
 static ZimModel *
@@ -368,12 +373,16 @@ open_path (const char    *path,
            GError       **error)
 {
   const ZimCheckpointParts parts = { .transformer = path, .variant = -1 };
+  const char *const paths[] = { path, NULL };
   g_autoptr(ZimCheckpoint) checkpoint = NULL;
+  g_autofree char *index = g_build_filename (path, "model_index.json", NULL);
   g_autofree char *absolute = NULL;
   g_autofree char *name = NULL;
 
   if (!g_file_test (path, G_FILE_TEST_IS_DIR))
     return open_parts (&parts, cancellable, error);
+  if (!g_file_test (index, G_FILE_TEST_EXISTS))
+    return zim_model_open_files (paths, NULL, cancellable, error);
   checkpoint = zim_checkpoint_open_folder (path, cancellable, error);
   if (checkpoint == NULL)
     return NULL;
@@ -438,8 +447,8 @@ open_name (const char    *name,
  *
  * Opens a model.
  *
- * A folder is one in the diffusers layout, with `model_index.json`. A single file in ComfyUI’s layout is completed by
- * files beside it; [ctor@ZImage.Model.open_parts] names them.
+ * A folder is one in the diffusers layout, with `model_index.json`, or one of single files. A single file in ComfyUI’s
+ * layout is completed by files beside it; [ctor@ZImage.Model.open_parts] names them.
  *
  * Fails with %ZIM_ERROR_NOT_FOUND if there is no such model, and with %ZIM_ERROR_BAD_FILE, %ZIM_ERROR_BAD_CONFIG,
  * %ZIM_ERROR_MISSING_TENSOR, %ZIM_ERROR_BAD_SHAPE or %ZIM_ERROR_UNSUPPORTED if it is none that can be run.
@@ -516,8 +525,44 @@ zim_model_open_parts (const char    *transformer,
   return open_parts (&parts, cancellable, error);
 }
 
-/* What an asynchronous call opens: a name, or parts. */
+/**
+ * zim_model_open_files: (constructor)
+ * @paths: (array zero-terminated=1) (element-type filename): files and folders
+ * @variant: (nullable): `turbo` or `base`
+ * @cancellable: (nullable): a cancellable
+ * @error: return location for an error
+ *
+ * Opens a model whose parts lie anywhere, in any order: what is in a file or folder tells which part it is.
+ *
+ * A folder can be one of a part, one of files that are parts, or a whole model, of which what the others lack is taken.
+ * What is missing then is looked for beside the transformer’s file.
+ *
+ * Fails as [ctor@ZImage.Model.open] does.
+ *
+ * Returns: (transfer full): the model
+ */
+ZimModel *
+zim_model_open_files (const char *const  *paths,
+                      const char         *variant,
+                      GCancellable       *cancellable,
+                      GError            **error)
+{
+  g_autoptr(ZimCheckpoint) checkpoint = NULL;
+  int value;
+
+  g_return_val_if_fail (paths != NULL && paths[0] != NULL, NULL);
+  g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  if (!parse_variant (variant, &value, error))
+    return NULL;
+  checkpoint = zim_checkpoint_open_files (paths, value, cancellable, error);
+  return checkpoint != NULL ? new_for_file (checkpoint, error) : NULL;
+}
+
+/* What an asynchronous call opens: files, a name, or parts. */
 typedef struct {
+  char **files;
   char *name;
   char *text_encoder;
   char *vae;
@@ -529,6 +574,7 @@ typedef struct {
 static void
 open_free (Open *open)
 {
+  g_strfreev (open->files);
   g_free (open->name);
   g_free (open->text_encoder);
   g_free (open->vae);
@@ -547,7 +593,9 @@ open_in_thread (GTask        *task,
   GError *error = NULL;
   ZimModel *model;
 
-  if (open->is_parts)
+  if (open->files != NULL)
+    model = zim_model_open_files ((const char *const *) open->files, open->variant, cancellable, &error);
+  else if (open->is_parts)
     model = zim_model_open_parts (open->name, open->text_encoder, open->vae, open->tokenizer, open->variant,
                                   cancellable, &error);
   else
@@ -665,6 +713,50 @@ zim_model_open_parts_async (const char          *transformer,
  */
 ZimModel *
 zim_model_open_parts_finish (GAsyncResult  *result,
+                             GError       **error)
+{
+  return zim_model_open_finish (result, error);
+}
+
+/**
+ * zim_model_open_files_async:
+ * @paths: (array zero-terminated=1) (element-type filename): files and folders
+ * @variant: (nullable): `turbo` or `base`
+ * @cancellable: (nullable): a cancellable
+ * @callback: (scope async): called when the model is open
+ * @user_data: data for @callback
+ *
+ * Opens a model whose parts lie anywhere without blocking: [ctor@ZImage.Model.open_files].
+ */
+void
+zim_model_open_files_async (const char *const   *paths,
+                            const char          *variant,
+                            GCancellable        *cancellable,
+                            GAsyncReadyCallback  callback,
+                            gpointer             user_data)
+{
+  Open *open;
+
+  g_return_if_fail (paths != NULL && paths[0] != NULL);
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  open = g_new0 (Open, 1);
+  open->files = g_strdupv ((char **) paths);
+  open->variant = g_strdup (variant);
+  open_async (open, zim_model_open_files_async, cancellable, callback, user_data);
+}
+
+/**
+ * zim_model_open_files_finish: (constructor)
+ * @result: the result that the callback was given
+ * @error: return location for an error
+ *
+ * Finishes [func@ZImage.Model.open_files_async].
+ *
+ * Returns: (transfer full): the model
+ */
+ZimModel *
+zim_model_open_files_finish (GAsyncResult  *result,
                              GError       **error)
 {
   return zim_model_open_finish (result, error);

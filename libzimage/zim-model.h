@@ -52,6 +52,20 @@ void        zim_model_open_parts_async     (const char           *transformer,
 ZIM_AVAILABLE_IN_ALL
 ZimModel   *zim_model_open_parts_finish    (GAsyncResult         *result,
                                             GError              **error);
+ZIM_AVAILABLE_IN_ALL
+ZimModel   *zim_model_open_files           (const char *const    *paths,
+                                            const char           *variant,
+                                            GCancellable         *cancellable,
+                                            GError              **error);
+ZIM_AVAILABLE_IN_ALL
+void        zim_model_open_files_async     (const char *const    *paths,
+                                            const char           *variant,
+                                            GCancellable         *cancellable,
+                                            GAsyncReadyCallback   callback,
+                                            gpointer              user_data);
+ZIM_AVAILABLE_IN_ALL
+ZimModel   *zim_model_open_files_finish    (GAsyncResult         *result,
+                                            GError              **error);
 
 ZIM_AVAILABLE_IN_ALL
 const char *zim_model_get_name             (ZimModel             *self);

@@ -15,7 +15,8 @@
 typedef struct
 {
   char    **names;
-  char     *file;
+  char    **files;
+  char     *transformer;
   char     *text_encoder;
   char     *vae;
   char     *tokenizer;
@@ -27,7 +28,8 @@ static void
 options_clear (Options *options)
 {
   g_strfreev (options->names);
-  g_free (options->file);
+  g_strfreev (options->files);
+  g_free (options->transformer);
   g_free (options->text_encoder);
   g_free (options->vae);
   g_free (options->tokenizer);
@@ -37,12 +39,57 @@ options_clear (Options *options)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Options, options_clear)
 
 /* What the store is made from is always a path: here, a name would be one of the store itself. */
-static char *
-get_path (const Options *options)
+static GStrv
+list_paths (const Options *options)
 {
-  if (options->file == NULL)
-    return g_strdup (".");
-  return g_canonicalize_filename (options->file, NULL);
+  g_autoptr(GStrvBuilder) paths = g_strv_builder_new ();
+
+  for (guint i = 0; options->files != NULL && options->files[i] != NULL; i++)
+    {
+      g_autofree char *path = g_canonicalize_filename (options->files[i], NULL);
+
+      g_strv_builder_add (paths, path);
+    }
+  if (options->transformer != NULL)
+    g_strv_builder_add (paths, options->transformer);
+  return g_strv_builder_end (paths);
+}
+
+static gboolean
+has_others (const Options *options)
+{
+  return options->text_encoder != NULL || options->vae != NULL || options->tokenizer != NULL || options->variant != NULL;
+}
+
+/* Several, of which the library sees for itself what they are. */
+static ZimModel *
+open_files (const Options  *options,
+            char          **paths,
+            CliWait        *wait,
+            GError        **error)
+{
+  const char *const others[] = { options->text_encoder, options->vae, options->tokenizer };
+  g_autoptr(GStrvBuilder) builder = g_strv_builder_new ();
+  g_auto(GStrv) all = NULL;
+  g_autoptr(GAsyncResult) result = NULL;
+
+  g_strv_builder_addv (builder, (const char **) paths);
+  for (guint i = 0; i < G_N_ELEMENTS (others); i++)
+    if (others[i] != NULL)
+      g_strv_builder_add (builder, others[i]);
+  all = g_strv_builder_end (builder);
+  zim_model_open_files_async ((const char *const *) all, options->variant, cli_wait_get_cancellable (wait),
+                              cli_wait_ready_cb, wait);
+  result = cli_wait_for_result (wait);
+  return zim_model_open_files_finish (result, error);
+}
+
+static gboolean
+is_whole_model (const char *path)
+{
+  g_autofree char *index = g_build_filename (path, "model_index.json", NULL);
+
+  return g_file_test (index, G_FILE_TEST_EXISTS);
 }
 
 static ZimModel *
@@ -50,18 +97,20 @@ open_source (const Options  *options,
              CliWait        *wait,
              GError        **error)
 {
-  g_autofree char *path = get_path (options);
+  g_auto(GStrv) paths = list_paths (options);
+  guint n = g_strv_length (paths);
   g_autoptr(GAsyncResult) result = NULL;
 
-  if (options->text_encoder != NULL || options->vae != NULL || options->tokenizer != NULL || options->variant != NULL)
+  if (n > 1 || (n == 1 && has_others (options) && is_whole_model (paths[0])))
+    return open_files (options, paths, wait, error);
+  if (has_others (options))
     {
-      zim_model_open_parts_async (path, options->text_encoder, options->vae, options->tokenizer, options->variant,
-                                  cli_wait_get_cancellable (wait), cli_wait_ready_cb, wait);
+      zim_model_open_parts_async (n == 1 ? paths[0] : ".", options->text_encoder, options->vae, options->tokenizer,
+                                  options->variant, cli_wait_get_cancellable (wait), cli_wait_ready_cb, wait);
       result = cli_wait_for_result (wait);
       return zim_model_open_parts_finish (result, error);
     }
-
-  zim_model_open_async (path, cli_wait_get_cancellable (wait), cli_wait_ready_cb, wait);
+  zim_model_open_async (n == 1 ? paths[0] : ".", cli_wait_get_cancellable (wait), cli_wait_ready_cb, wait);
   result = cli_wait_for_result (wait);
   return zim_model_open_finish (result, error);
 }
@@ -112,10 +161,12 @@ cli_create (int    argc,
 {
   g_auto(Options) options = { NULL };
   const GOptionEntry entries[] = {
-    { "file", 'f', 0, G_OPTION_ARG_FILENAME, &options.file,
-      N_("The folder of the weights, or the transformer’s file (default: this folder)"), N_("FOLDER|FILE") },
-    { "text-encoder", 0, 0, G_OPTION_ARG_FILENAME, &options.text_encoder,
-      N_("Text encoder, if FILE is only a transformer"), N_("FILE") },
+    { "file", 'f', 0, G_OPTION_ARG_FILENAME_ARRAY, &options.files,
+      N_("The folder of the weights, or a file of them; may be given several times (default: this folder)"),
+      N_("FOLDER|FILE") },
+    { "transformer", 0, 0, G_OPTION_ARG_FILENAME, &options.transformer,
+      N_("Transformer, if there is no folder that has it"), N_("FILE") },
+    { "text-encoder", 0, 0, G_OPTION_ARG_FILENAME, &options.text_encoder, N_("Text encoder, likewise"), N_("FILE") },
     { "vae", 0, 0, G_OPTION_ARG_FILENAME, &options.vae, N_("Autoencoder, likewise"), N_("FILE") },
     { "tokenizer", 0, 0, G_OPTION_ARG_FILENAME, &options.tokenizer, N_("tokenizer.json, likewise"), N_("FILE") },
     { "variant", 0, 0, G_OPTION_ARG_STRING, &options.variant, N_("Which model the transformer is of"), "turbo|base" },

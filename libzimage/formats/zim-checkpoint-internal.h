@@ -77,6 +77,12 @@ gboolean        _zim_checkpoint_add_file       (ZimCheckpoint    *self,
                                                 const char       *prefix,
                                                 GError          **error);
 
+/* Which components a file of weights has, and whether it is one by its name. */
+gboolean        _zim_checkpoint_find_components (const char      *path,
+                                                 gboolean         has[ZIM_N_COMPONENTS],
+                                                 GError         **error);
+gboolean        _zim_checkpoint_is_weights     (const char       *name);
+
 /* The weights of a diffusers component's folder: index and shards, or one file. */
 gboolean        _zim_checkpoint_add_folder     (ZimCheckpoint    *self,
                                                 ZimComponent      component,

@@ -75,6 +75,24 @@ find_prefix (ZimSafetensors *file,
   return NULL;
 }
 
+gboolean
+_zim_checkpoint_find_components (const char  *path,
+                                 gboolean     has[ZIM_N_COMPONENTS],
+                                 GError     **error)
+{
+  g_autoptr(ZimSafetensors) file = zim_safetensors_open (path, error);
+
+  for (guint i = 0; file != NULL && i < ZIM_N_COMPONENTS; i++)
+    has[i] = find_prefix (file, &kinds[i]) != NULL;
+  return file != NULL;
+}
+
+gboolean
+_zim_checkpoint_is_weights (const char *name)
+{
+  return g_str_has_suffix (name, ".safetensors");
+}
+
 static gboolean
 add_from_file (ZimCheckpoint   *self,
                ZimComponent     component,

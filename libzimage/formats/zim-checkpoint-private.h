@@ -41,6 +41,13 @@ ZimCheckpoint   *zim_checkpoint_open_folder  (const char                *path,
 ZimCheckpoint   *zim_checkpoint_open_parts   (const ZimCheckpointParts  *parts,
                                               GCancellable              *cancellable,
                                               GError                   **error);
+/* The same, of which each file and folder tells itself what it is. A whole diffusers folder among them has what the
+ * others lack. */
+ZimCheckpoint   *zim_checkpoint_open_files   (const char *const         *paths, /* NULL-terminated */
+                                              int                        variant,
+                                              GCancellable              *cancellable,
+                                              GError                   **error);
+
 /* A model whose tensors and configuration files lie anywhere, as those of a store do. */
 typedef struct {
   const char *name;       /* “transformer/layers.0.attention.to_q.weight” or “vae/config.json” */

@@ -79,6 +79,31 @@ class Models(StoreCase):
         self.create('whole')
         self.assertEqual(self.picture('parts'), self.picture('whole'))
 
+    def test_create_of_several(self):
+        """What a file or folder is, it tells itself."""
+        folder = test_cli.model
+        parts = ['vae', 'transformer', 'tokenizer', 'text_encoder']
+        self.create('whole')
+        flags = [flag for part in parts for flag in ['-f', f'{folder}/{part}']]
+        self.zimage('create', 'parts', *flags, '--variant', 'turbo')
+        self.zimage('create', 'options', '--variant', 'turbo', '--transformer', f'{folder}/transformer',
+                    '--text-encoder', f'{folder}/text_encoder', '--vae', f'{folder}/vae',
+                    '--tokenizer', f'{folder}/tokenizer')
+        self.zimage('create', 'mixed', '-f', folder, '-f', f'{folder}/transformer')
+        picture = self.picture('whole')
+        for name in ['parts', 'options', 'mixed']:
+            self.assertEqual(self.picture(name), picture, name)
+
+    def test_create_of_nonsense(self):
+        folder = test_cli.model
+        self.assertIn('are the same part of a model', self.zimage('create', 'a', '-f', f'{folder}/vae', '-f',
+                                                                  f'{folder}/vae', code=1).err)
+        self.assertIn('There is no transformer in', self.zimage('create', 'a', '-f', f'{folder}/vae', '-f',
+                                                                f'{folder}/tokenizer', code=3).err)
+        self.assertIn('There is nothing at', self.zimage('create', 'a', '-f', folder, '-f', 'nothing', code=3).err)
+        self.assertIn('has neither a “model_index.json” nor files of weights', self.zimage('create', 'a', code=1).err)
+        self.assertEqual(self.names(), [])
+
     def test_list(self):
         self.assertEqual(self.zimage('list').out.split(), ['NAME', 'ID', 'SIZE', 'MODIFIED'])
         self.create('a')

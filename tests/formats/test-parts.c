@@ -383,6 +383,68 @@ test_found_beside (Folder        *folder,
   assert_same_tensors (&config, expected, opened);
 }
 
+static ZimCheckpoint *
+open_files (Folder             *folder,
+            const char *const  *names,
+            GError            **error)
+{
+  g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func (g_free);
+
+  for (guint i = 0; names[i] != NULL; i++)
+    g_ptr_array_add (paths, folder_file (folder, names[i]));
+  g_ptr_array_add (paths, NULL);
+  return zim_checkpoint_open_files ((const char *const *) paths->pdata, -1, NULL, error);
+}
+
+/* Files, and folders of files, that nobody says anything about. */
+static void
+test_files (Folder        *folder,
+            gconstpointer  unused)
+{
+  static const char *const lists[][5] = {
+    { "v.safetensors", "t.safetensors", "tok.json", "z_turbo.safetensors" },
+    { "loose" },
+    { "v.safetensors", "loose/sub", "t.safetensors", "z_turbo.safetensors" },
+  };
+  static const struct { const char *names[4]; int code; const char *message; } bad[] = {
+    { { "v.safetensors", "z_turbo.safetensors", "loose/a.safetensors" }, ZIM_ERROR_BAD_CONFIG, "are the same part" },
+    { { "v.safetensors", "tok.json" }, ZIM_ERROR_NOT_FOUND, "There is no transformer in" },
+    { { "empty" }, ZIM_ERROR_BAD_CONFIG, "has neither a “model_index.json” nor files of weights" },
+    { { "nothing" }, ZIM_ERROR_NOT_FOUND, "There is nothing at" },
+    { { "bad.safetensors" }, ZIM_ERROR_BAD_FILE, "bad.safetensors" },
+    { { "other.safetensors" }, ZIM_ERROR_BAD_FILE, "is no part of a model" },
+  };
+  ZimConfig config;
+  g_autoptr(ZimCheckpoint) expected = write_comfy (folder, &config, "z_turbo.safetensors", "", "t.safetensors",
+                                                   "v.safetensors");
+  g_autoptr(ZimCheckpoint) same = write_comfy (folder, &config, "loose/z_turbo.safetensors", "model.diffusion_model.",
+                                               "loose/b.safetensors", "loose/a.safetensors");
+  g_autoptr(File) other = file_new ();
+  g_autofree char *empty = folder_file (folder, "empty");
+
+  folder_write (folder, "tok.json", "[1]", 3);
+  folder_write (folder, "loose/tokenizer.json", "[1]", 3);
+  folder_write (folder, "loose/sub/tokenizer.json", "[1]", 3);
+  folder_write (folder, "bad.safetensors", "bad", 3);
+  file_write (other, folder, "other.safetensors");
+  g_assert_cmpint (g_mkdir (empty, 0777), ==, 0);
+  for (guint i = 0; i < G_N_ELEMENTS (lists); i++)
+    {
+      g_autoptr(GError) error = NULL;
+      g_autoptr(ZimCheckpoint) opened = open_files (folder, lists[i], &error);
+
+      g_assert_no_error (error);
+      assert_same_tensors (&config, i == 1 ? same : expected, opened);
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
+    {
+      GError *error = NULL;
+
+      g_assert_null (open_files (folder, bad[i].names, &error));
+      assert_and_clear_error (&error, bad[i].code, bad[i].message);
+    }
+}
+
 static void
 test_all_in_one (Folder        *folder,
                  gconstpointer  unused)
@@ -766,6 +828,7 @@ main (int   argc,
   g_test_add ("/parts/comfy", Folder, NULL, folder_init, test_comfy, folder_clear);
   g_test_add ("/parts/same-picture", Folder, NULL, folder_init, test_same_picture, folder_clear);
   g_test_add ("/parts/no-copies", Folder, NULL, folder_init, test_no_copies, folder_clear);
+  g_test_add ("/parts/files", Folder, NULL, folder_init, test_files, folder_clear);
   g_test_add ("/parts/found-beside", Folder, NULL, folder_init, test_found_beside, folder_clear);
   g_test_add ("/parts/all-in-one", Folder, NULL, folder_init, test_all_in_one, folder_clear);
   g_test_add ("/parts/diffusers-names", Folder, NULL, folder_init, test_diffusers_names,
