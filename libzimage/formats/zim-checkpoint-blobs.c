@@ -205,5 +205,8 @@ zim_checkpoint_open_blobs (const char               *name,
     if (g_cancellable_set_error_if_cancelled (cancellable, error) ||
         !(blobs[i].is_tensor ? add_tensor (self, &blobs[i], error) : add_config (self, &blobs[i], error)))
       return NULL;
+  for (guint i = 0; i < ZIM_N_COMPONENTS; i++)
+    if (!_zim_checkpoint_attach_sides (self, i, error))
+      return NULL;
   return load_config (self, error) ? g_steal_pointer (&self) : NULL;
 }

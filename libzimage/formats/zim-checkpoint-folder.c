@@ -142,18 +142,13 @@ add_single (ZimCheckpoint  *self,
   return file != NULL && _zim_checkpoint_add_file (self, component, file, "", error);
 }
 
-gboolean
-_zim_checkpoint_add_folder (ZimCheckpoint  *self,
-                            ZimComponent    component,
-                            const char     *path,
-                            GCancellable   *cancellable,
-                            GError        **error)
+static gboolean
+add_weights (ZimCheckpoint  *self,
+             ZimComponent    component,
+             const char     *path,
+             GCancellable   *cancellable,
+             GError        **error)
 {
-  g_free (self->components[component].path);
-  self->components[component].path = g_strdup (path);
-  if (g_cancellable_set_error_if_cancelled (cancellable, error))
-    return FALSE;
-
   for (guint i = 0; i < G_N_ELEMENTS (stems); i++)
     {
       g_autofree char *single = g_strdup_printf ("%s/%s.safetensors", path, stems[i]);
@@ -169,6 +164,20 @@ _zim_checkpoint_add_folder (ZimCheckpoint  *self,
                  "of shards"),
                path, stems[0], stems[1]);
   return FALSE;
+}
+
+gboolean
+_zim_checkpoint_add_folder (ZimCheckpoint  *self,
+                            ZimComponent    component,
+                            const char     *path,
+                            GCancellable   *cancellable,
+                            GError        **error)
+{
+  g_free (self->components[component].path);
+  self->components[component].path = g_strdup (path);
+  return !g_cancellable_set_error_if_cancelled (cancellable, error) &&
+         add_weights (self, component, path, cancellable, error) &&
+         _zim_checkpoint_attach_sides (self, component, error);
 }
 
 /* What a model has beside its weights; none but the configurations and the tokenizer is needed. */

@@ -15,7 +15,7 @@ typedef struct {
   char       *name;    /* owns weight.name, perhaps with a prefix before it */
   const char *path;    /* no-ref: of the file that holds it */
   const guint8 *base;  /* (nullable) no-ref: where that file is mapped */
-  const char *foreign; /* (nullable) no-ref: a type that ZimDType lacks; weight is then only a name */
+  const char *foreign; /* (nullable) no-ref: a type that ZimDType lacks; weight is a name, and bytes or NULL */
   gsize       mapped;  /* bytes of memory of its own behind weight.data */
 } ZimEntry;
 
@@ -23,6 +23,7 @@ typedef struct {
   char       *path;    /* file or folder */
   GPtrArray  *files;   /* of ZimSafetensors: keep the data mapped */
   GHashTable *entries; /* weight.name → ZimEntry */
+  GHashTable *formats; /* (nullable) module → JsonNode: how files' metadata say that its weight is quantized */
 } ZimStored;
 
 struct _ZimCheckpoint {
@@ -58,8 +59,8 @@ void            _zim_checkpoint_add_config     (ZimCheckpoint    *self,
                                                 const char       *name,
                                                 const char       *path);
 
-/* One stored tensor under its names in use here. weight is NULL for one of a type that ZimDType lacks, foreign then
- * that type. */
+/* One stored tensor under its names in use here. For one of a type that ZimDType lacks, foreign is that type, and of
+ * weight (nullable) only the bytes count. */
 gboolean        _zim_checkpoint_add_stored     (ZimCheckpoint    *self,
                                                 ZimComponent      component,
                                                 const char       *path,
@@ -82,6 +83,19 @@ gboolean        _zim_checkpoint_find_components (const char      *path,
                                                  gboolean         has[ZIM_N_COMPONENTS],
                                                  GError         **error);
 gboolean        _zim_checkpoint_is_weights     (const char       *name);
+
+/* What lies beside weights (zim-side-tensors.c): takes note of what a file's metadata say of those of a prefix. */
+gboolean        _zim_checkpoint_note_formats   (ZimCheckpoint    *self,
+                                                ZimComponent      component,
+                                                ZimSafetensors   *file,
+                                                const char       *prefix,
+                                                GError          **error);
+
+/* Gives every weight of a component the scales that are stored beside it, once all files of the component were added.
+ * Tensors that are beside a weight are no weights of their own afterwards. */
+gboolean        _zim_checkpoint_attach_sides   (ZimCheckpoint    *self,
+                                                ZimComponent      component,
+                                                GError          **error);
 
 /* The weights of a diffusers component's folder: index and shards, or one file. */
 gboolean        _zim_checkpoint_add_folder     (ZimCheckpoint    *self,

@@ -38,7 +38,7 @@ find (Measure    *measure,
   if (entry->foreign != NULL)
     {
       zim_json_reader_fail (&measure->reader, ZIM_ERROR_UNSUPPORTED,
-                            _("Tensor “%s” is of type %s, supported are F32, F16 and BF16"),
+                            _("Tensor “%s” is of type %s, which is not supported"),
                             name, entry->foreign);
       return NULL;
     }

@@ -113,6 +113,7 @@ add_from_file (ZimCheckpoint   *self,
   g_free (weights->path);
   weights->path = g_strdup (zim_safetensors_get_path (file));
   return _zim_checkpoint_add_file (self, component, file, prefix, error) &&
+         _zim_checkpoint_attach_sides (self, component, error) &&
          _zim_checkpoint_measure (self, component, error);
 }
 

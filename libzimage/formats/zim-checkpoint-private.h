@@ -106,7 +106,7 @@ const ZimWeight *zim_checkpoint_lookup       (ZimCheckpoint             *self,
                                               const char                *name);
 
 /* The same with the shape that its user expects: ZIM_ERROR_MISSING_TENSOR, ZIM_ERROR_BAD_SHAPE,
- * or ZIM_ERROR_UNSUPPORTED for a type that no network computes with (F8_E4M3, I64, I32, …), with
+ * or ZIM_ERROR_UNSUPPORTED for a type that no network computes with (I64, I32, …), with
  * the file, the tensor, found and expected. A weight that stores [n] passes where [1, n] is
  * asked for and the other way round. */
 const ZimWeight *zim_checkpoint_require      (ZimCheckpoint             *self,

@@ -74,6 +74,7 @@ zim_checkpoint_unref (ZimCheckpoint *self)
   for (guint i = 0; i < ZIM_N_COMPONENTS; i++)
     {
       g_hash_table_unref (self->components[i].entries);
+      g_clear_pointer (&self->components[i].formats, g_hash_table_unref);
       g_ptr_array_unref (self->components[i].files);
       g_free (self->components[i].path);
     }
@@ -155,7 +156,8 @@ squeeze (ZimWeight *weight)
     weight->n_dims = 2;
 }
 
-/* Rows i·n/3 to (i + 1)·n/3 of a fused tensor, or all of one that is not. */
+/* Rows i·n/3 to (i + 1)·n/3 of a fused tensor, or all of one that is not. A single value, such as a scale, is that of
+ * each part. */
 static gboolean
 take_rows (ZimWeight  *weight,
            guint       part,
@@ -165,7 +167,7 @@ take_rows (ZimWeight  *weight,
 {
   g_autofree char *shape = NULL;
 
-  if (n_parts == 1)
+  if (n_parts == 1 || zim_weight_n_elements (weight) == 1)
     return TRUE;
   if (weight->n_dims > 0 && weight->dims[0] % n_parts == 0)
     {
@@ -206,7 +208,7 @@ _zim_checkpoint_add_stored (ZimCheckpoint    *self,
       entry->foreign = foreign;
       entry->name = g_strdup (names[i]);
       entry->weight.name = entry->name;
-      if (weight != NULL && !take_rows (&entry->weight, i, n, path, error))
+      if (foreign == NULL && !take_rows (&entry->weight, i, n, path, error))
         {
           entry_free (entry);
           return FALSE;
@@ -220,15 +222,15 @@ _zim_checkpoint_add_stored (ZimCheckpoint    *self,
 
 /* How many up blocks latent-diffusion's names count in a file. */
 static guint
-count_up_blocks (ZimSafetensors *file,
-                 const char     *prefix)
+count_up_blocks (const ZimTensorSet *set,
+                 const char         *prefix)
 {
   guint n = 0;
   guint index;
 
-  for (guint i = 0; i < zim_safetensors_get_n (file); i++)
+  for (guint i = 0; i < set->weights->len; i++)
     {
-      const char *name = zim_safetensors_get (file, i)->name;
+      const char *name = g_array_index (set->weights, ZimWeight, i).name;
 
       if (g_str_has_prefix (name, prefix) &&
           zim_name_map_match (name + strlen (prefix), "decoder.up.#.", &index))
@@ -238,25 +240,45 @@ count_up_blocks (ZimSafetensors *file,
 }
 
 static gboolean
-add_foreign (ZimCheckpoint   *self,
-             ZimComponent     component,
-             ZimSafetensors  *file,
-             const char      *prefix,
-             guint            n_up_blocks,
-             GError         **error)
+add_foreign (ZimCheckpoint       *self,
+             ZimComponent         component,
+             const ZimTensorSet  *set,
+             const char          *prefix,
+             guint                n_up_blocks,
+             GError             **error)
 {
   GHashTableIter iter;
   gpointer name;
   gpointer type;
 
-  g_hash_table_iter_init (&iter, zim_safetensors_get_foreign (file));
+  g_hash_table_iter_init (&iter, set->foreign);
   while (g_hash_table_iter_next (&iter, &name, &type))
     if (g_str_has_prefix (name, prefix) &&
-        !_zim_checkpoint_add_stored (self, component, zim_safetensors_get_path (file),
-                                     zim_safetensors_get_base (file), (char *) name + strlen (prefix),
-                                     NULL, type, n_up_blocks, error))
+        !_zim_checkpoint_add_stored (self, component, set->path, set->base, (char *) name + strlen (prefix),
+                                     g_hash_table_lookup (set->others, name), type, n_up_blocks, error))
       return FALSE;
   return TRUE;
+}
+
+static gboolean
+add_set (ZimCheckpoint       *self,
+         ZimComponent         component,
+         const ZimTensorSet  *set,
+         const char          *prefix,
+         GError             **error)
+{
+  guint n_up_blocks = component == ZIM_COMPONENT_AUTOENCODER ? count_up_blocks (set, prefix) : 0;
+
+  for (guint i = 0; i < set->weights->len; i++)
+    {
+      const ZimWeight *weight = &g_array_index (set->weights, ZimWeight, i);
+
+      if (g_str_has_prefix (weight->name, prefix) &&
+          !_zim_checkpoint_add_stored (self, component, set->path, set->base, weight->name + strlen (prefix),
+                                       weight, NULL, n_up_blocks, error))
+        return FALSE;
+    }
+  return add_foreign (self, component, set, prefix, n_up_blocks, error);
 }
 
 gboolean
@@ -266,21 +288,9 @@ _zim_checkpoint_add_file (ZimCheckpoint   *self,
                           const char      *prefix,
                           GError         **error)
 {
-  guint n_up_blocks = component == ZIM_COMPONENT_AUTOENCODER ? count_up_blocks (file, prefix) : 0;
-
   g_ptr_array_add (self->components[component].files, zim_safetensors_ref (file));
-  for (guint i = 0; i < zim_safetensors_get_n (file); i++)
-    {
-      const ZimWeight *weight = zim_safetensors_get (file, i);
-
-      if (g_str_has_prefix (weight->name, prefix) &&
-          !_zim_checkpoint_add_stored (self, component, zim_safetensors_get_path (file),
-                                       zim_safetensors_get_base (file),
-                                       weight->name + strlen (prefix), weight, NULL, n_up_blocks,
-                                       error))
-        return FALSE;
-    }
-  return add_foreign (self, component, file, prefix, n_up_blocks, error);
+  return _zim_checkpoint_note_formats (self, component, file, prefix, error) &&
+         add_set (self, component, zim_safetensors_get_set (file), prefix, error);
 }
 
 char *
@@ -402,6 +412,26 @@ same_shape (const ZimWeight *weight,
   return n == n_dims && (n == 0 || memcmp (found, dims, n * sizeof *dims) == 0);
 }
 
+/* Numbers for a network: no ids, and no integers that would need a scale to be some. */
+static gboolean
+check_type (const ZimEntry  *entry,
+            GError         **error)
+{
+  const ZimWeight *weight = &entry->weight;
+
+  if (entry->foreign == NULL && weight->dtype == ZIM_DTYPE_I8 && weight->scales == NULL)
+    {
+      g_set_error (error, ZIM_ERROR, ZIM_ERROR_BAD_FILE, _("%s: Tensor “%s” is of type I8, and its scale is missing"),
+                   entry->path, weight->name);
+      return FALSE;
+    }
+  if (entry->foreign == NULL && weight->dtype != ZIM_DTYPE_I32)
+    return TRUE;
+  g_set_error (error, ZIM_ERROR, ZIM_ERROR_UNSUPPORTED, _("%s: Tensor “%s” is of type %s, which is not supported"),
+               entry->path, weight->name, entry->foreign != NULL ? entry->foreign : zim_dtype_name (weight->dtype));
+  return FALSE;
+}
+
 static gboolean
 check_entry (const ZimEntry  *entry,
              guint            n_dims,
@@ -412,15 +442,8 @@ check_entry (const ZimEntry  *entry,
   g_autofree char *found = NULL;
   g_autofree char *expected = NULL;
 
-  if (entry->foreign != NULL ||
-      (weight->dtype != ZIM_DTYPE_F32 && weight->dtype != ZIM_DTYPE_F16 && weight->dtype != ZIM_DTYPE_BF16))
-    {
-      g_set_error (error, ZIM_ERROR, ZIM_ERROR_UNSUPPORTED,
-                   _("%s: Tensor “%s” is of type %s, supported are F32, F16 and BF16"),
-                   entry->path, weight->name,
-                   entry->foreign != NULL ? entry->foreign : zim_dtype_name (weight->dtype));
-      return FALSE;
-    }
+  if (!check_type (entry, error))
+    return FALSE;
   if (same_shape (weight, n_dims, dims))
     return TRUE;
   found = zim_shape_to_string (weight->n_dims, weight->dims);

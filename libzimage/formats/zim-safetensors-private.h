@@ -10,7 +10,7 @@
 
 #include <gio/gio.h>
 
-#include "compute/zim-weight-private.h"
+#include "formats/zim-tensor-set-private.h"
 
 G_BEGIN_DECLS
 
@@ -32,6 +32,7 @@ ZimSafetensors  *zim_safetensors_ref          (ZimSafetensors   *self);
 void             zim_safetensors_unref        (ZimSafetensors   *self);
 const char      *zim_safetensors_get_path     (ZimSafetensors   *self);
 const guint8    *zim_safetensors_get_base     (ZimSafetensors   *self); /* the file's first byte */
+const ZimTensorSet *zim_safetensors_get_set   (ZimSafetensors   *self); /* (transfer none) */
 guint            zim_safetensors_get_n        (ZimSafetensors   *self);
 const ZimWeight *zim_safetensors_get          (ZimSafetensors   *self,
                                                guint             i);

@@ -26,9 +26,7 @@ struct _ZimSafetensors {
   GBytes          *bytes;    /* keeps the file mapped */
   JsonNode        *header;   /* owns the names and the metadata */
   JsonObject      *metadata; /* (nullable) no-ref */
-  GArray          *weights;  /* of ZimWeight, in the order of their data */
-  GHashTable      *by_name;  /* name → index in weights */
-  GHashTable      *foreign;  /* name → the type's name */
+  ZimTensorSet     set;      /* weights in the order of their data */
 };
 
 /* Every type of the format, with the bits of an element. */
@@ -321,15 +319,9 @@ add_entries (ZimSafetensors *self,
 
       entry->weight.data = payload + entry->begin;
       if (zim_dtype_from_name (entry->dtype, &entry->weight.dtype))
-        {
-          g_hash_table_insert (self->by_name, (char *) entry->weight.name,
-                               GUINT_TO_POINTER (self->weights->len));
-          g_array_append_val (self->weights, entry->weight);
-        }
+        zim_tensor_set_add (&self->set, &entry->weight);
       else
-        {
-          g_hash_table_insert (self->foreign, (char *) entry->weight.name, (char *) entry->dtype);
-        }
+        zim_tensor_set_add_foreign (&self->set, &entry->weight, entry->dtype);
     }
 }
 
@@ -403,9 +395,7 @@ new_of_size (GBytes      *bytes,
   g_atomic_ref_count_init (&self->ref_count);
   self->path = g_strdup (path);
   self->bytes = g_bytes_ref (bytes);
-  self->weights = g_array_new (FALSE, FALSE, sizeof (ZimWeight));
-  self->by_name = g_hash_table_new (g_str_hash, g_str_equal);
-  self->foreign = g_hash_table_new (g_str_hash, g_str_equal);
+  zim_tensor_set_init (&self->set, self->path, g_bytes_get_data (bytes, NULL));
 
   load (self, size, &reader);
   return zim_json_reader_finish (&reader, error) ? g_steal_pointer (&self) : NULL;
@@ -452,9 +442,7 @@ zim_safetensors_unref (ZimSafetensors *self)
 {
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
-  g_hash_table_unref (self->foreign);
-  g_hash_table_unref (self->by_name);
-  g_array_unref (self->weights);
+  zim_tensor_set_clear (&self->set);
   g_clear_pointer (&self->header, json_node_unref);
   g_bytes_unref (self->bytes);
   g_free (self->path);
@@ -473,36 +461,38 @@ zim_safetensors_get_base (ZimSafetensors *self)
   return g_bytes_get_data (self->bytes, NULL);
 }
 
+const ZimTensorSet *
+zim_safetensors_get_set (ZimSafetensors *self)
+{
+  return &self->set;
+}
+
 guint
 zim_safetensors_get_n (ZimSafetensors *self)
 {
-  return self->weights->len;
+  return self->set.weights->len;
 }
 
 const ZimWeight *
 zim_safetensors_get (ZimSafetensors *self,
                      guint           i)
 {
-  g_return_val_if_fail (i < self->weights->len, NULL);
+  g_return_val_if_fail (i < self->set.weights->len, NULL);
 
-  return &g_array_index (self->weights, ZimWeight, i);
+  return &g_array_index (self->set.weights, ZimWeight, i);
 }
 
 const ZimWeight *
 zim_safetensors_lookup (ZimSafetensors *self,
                         const char     *name)
 {
-  gpointer index;
-
-  if (!g_hash_table_lookup_extended (self->by_name, name, NULL, &index))
-    return NULL;
-  return &g_array_index (self->weights, ZimWeight, GPOINTER_TO_UINT (index));
+  return zim_tensor_set_lookup (&self->set, name);
 }
 
 GHashTable *
 zim_safetensors_get_foreign (ZimSafetensors *self)
 {
-  return self->foreign;
+  return self->set.foreign;
 }
 
 const char *

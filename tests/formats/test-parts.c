@@ -1,16 +1,13 @@
 /* test-parts.c: single files under other programs' names
  *
- * The names are made here from those of diffusers by rules written the other way round, so that a
- * wrong rule of the library finds no partner.
- *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 
 #include "config.h"
 
-#include "formats-util.h"
 #include "formats/zim-name-map-private.h"
 #include "formats/zim-safetensors-private.h"
+#include "model-file.h"
 #include "zim-error.h"
 #include "zim-image.h"
 #include "zim-model-private.h"
@@ -18,194 +15,6 @@
 #include "zim-pipeline.h"
 
 #include <glib/gstdio.h>
-
-/* Tensors of a file to be. */
-typedef struct {
-  GArray       *weights; /* of ZimWeight */
-  GStringChunk *names;
-  GPtrArray    *buffers; /* of fused data */
-} File;
-
-static File *
-file_new (void)
-{
-  File *file = g_new0 (File, 1);
-
-  file->weights = g_array_new (FALSE, FALSE, sizeof (ZimWeight));
-  file->names = g_string_chunk_new (4096);
-  file->buffers = g_ptr_array_new_with_free_func (g_free);
-  return file;
-}
-
-static void
-file_free (File *file)
-{
-  g_array_unref (file->weights);
-  g_string_chunk_free (file->names);
-  g_ptr_array_unref (file->buffers);
-  g_free (file);
-}
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (File, file_free)
-
-static ZimWeight *
-file_add (File            *file,
-          const char      *prefix,
-          const char      *name,
-          const ZimWeight *weight)
-{
-  g_autofree char *full = g_strconcat (prefix, name, NULL);
-  ZimWeight copy = *weight;
-
-  copy.name = g_string_chunk_insert (file->names, full);
-  g_array_append_val (file->weights, copy);
-  return &g_array_index (file->weights, ZimWeight, file->weights->len - 1);
-}
-
-static void
-file_write (File       *file,
-            Folder     *folder,
-            const char *name)
-{
-  g_autoptr(GError) error = NULL;
-  g_autofree char *path = folder_file (folder, name);
-  g_autofree char *parent = g_path_get_dirname (path);
-
-  g_mkdir_with_parents (parent, 0777);
-  zim_safetensors_write (path, (const ZimWeight *) (void *) file->weights->data, file->weights->len,
-                         &error);
-  g_assert_no_error (error);
-}
-
-static char *
-substitute (const char *name,
-            const char *pattern,
-            const char *replacement)
-{
-  g_autoptr(GRegex) regex = g_regex_new (pattern, 0, 0, NULL);
-
-  return g_regex_replace (regex, name, -1, 0, replacement, 0, NULL);
-}
-
-static char *
-rename_all (const char        *name,
-            const char *const  rules[][2],
-            guint              n_rules)
-{
-  char *renamed = g_strdup (name);
-
-  for (guint i = 0; i < n_rules; i++)
-    {
-      g_autofree char *before = renamed;
-
-      renamed = substitute (before, rules[i][0], rules[i][1]);
-    }
-  return renamed;
-}
-
-/* [q; k; v] of the block that to_q belongs to. */
-static void
-add_fused (File            *file,
-           const char      *prefix,
-           ZimCheckpoint   *checkpoint,
-           const ZimWeight *q)
-{
-  static const char *const parts[] = { "to_q", "to_k", "to_v" };
-  g_autofree char *name = substitute (q->name, "to_q", "qkv");
-  guint8 *data = g_malloc (3 * q->size);
-  ZimWeight *fused;
-
-  for (guint i = 0; i < 3; i++)
-    {
-      g_autofree char *part = substitute (q->name, "to_q", parts[i]);
-      const ZimWeight *weight = zim_checkpoint_lookup (checkpoint, ZIM_COMPONENT_TRANSFORMER, part);
-
-      memcpy (data + i * q->size, weight->data, q->size);
-    }
-  g_ptr_array_add (file->buffers, data);
-  fused = file_add (file, prefix, name, q);
-  fused->data = data;
-  fused->dims[0] *= 3;
-  fused->size *= 3;
-}
-
-static void
-add_comfy_transformer (File          *file,
-                       const char    *prefix,
-                       ZimCheckpoint *checkpoint)
-{
-  static const char *const rules[][2] = {
-    { "^all_x_embedder\\.2-1", "x_embedder" },
-    { "^all_final_layer\\.2-1", "final_layer" },
-    { "norm_q", "q_norm" },
-    { "norm_k", "k_norm" },
-    { "to_out\\.0", "out" },
-  };
-  g_autoptr(GPtrArray) list = zim_checkpoint_list (checkpoint, ZIM_COMPONENT_TRANSFORMER);
-
-  for (guint i = 0; i < list->len; i++)
-    {
-      const ZimWeight *weight = g_ptr_array_index (list, i);
-      g_autofree char *name = rename_all (weight->name, rules, G_N_ELEMENTS (rules));
-
-      if (strstr (name, "to_q") != NULL)
-        add_fused (file, prefix, checkpoint, weight);
-      else if (strstr (name, "to_k") == NULL && strstr (name, "to_v") == NULL)
-        file_add (file, prefix, name, weight);
-    }
-}
-
-static void
-add_ldm_autoencoder (File          *file,
-                     const char    *prefix,
-                     ZimCheckpoint *checkpoint)
-{
-  static const char *const rules[][2] = {
-    { "conv_norm_out", "norm_out" },
-    { "down_blocks\\.(\\d)\\.resnets", "down.\\1.block" },
-    { "down_blocks\\.(\\d)\\.downsamplers\\.0", "down.\\1.downsample" },
-    { "up_blocks\\.0", "up.3" }, { "up_blocks\\.1", "up.2" },
-    { "up_blocks\\.2", "up.1" }, { "up_blocks\\.3", "up.0" },
-    { "(up\\.\\d)\\.resnets", "\\1.block" },
-    { "(up\\.\\d)\\.upsamplers\\.0", "\\1.upsample" },
-    { "conv_shortcut", "nin_shortcut" },
-    { "mid_block\\.resnets\\.0", "mid.block_1" },
-    { "mid_block\\.resnets\\.1", "mid.block_2" },
-    { "mid_block\\.attentions\\.0", "mid.attn_1" },
-    { "group_norm", "norm" },
-    { "to_q", "q" }, { "to_k", "k" }, { "to_v", "v" }, { "to_out\\.0", "proj_out" },
-  };
-  g_autoptr(GPtrArray) list = zim_checkpoint_list (checkpoint, ZIM_COMPONENT_AUTOENCODER);
-
-  for (guint i = 0; i < list->len; i++)
-    {
-      const ZimWeight *weight = g_ptr_array_index (list, i);
-      g_autofree char *name = rename_all (weight->name, rules, G_N_ELEMENTS (rules));
-      ZimWeight *added = file_add (file, prefix, name, weight);
-
-      if (strstr (name, "attn_1") != NULL && added->n_dims == 2)
-        {
-          added->n_dims = 4; /* a 1×1 convolution */
-          added->dims[2] = added->dims[3] = 1;
-        }
-    }
-}
-
-static void
-add_plain (File          *file,
-           const char    *prefix,
-           ZimCheckpoint *checkpoint,
-           ZimComponent   component)
-{
-  g_autoptr(GPtrArray) list = zim_checkpoint_list (checkpoint, component);
-
-  for (guint i = 0; i < list->len; i++)
-    {
-      const ZimWeight *weight = g_ptr_array_index (list, i);
-
-      file_add (file, prefix, weight->name, weight);
-    }
-}
 
 /* The tiny model in ComfyUI's three files, in the folders below folder. */
 static ZimCheckpoint *
@@ -216,19 +25,19 @@ write_comfy (Folder     *folder,
              const char *text_encoder,
              const char *vae)
 {
-  g_autoptr(File) transformer_file = file_new ();
-  g_autoptr(File) text_file = file_new ();
-  g_autoptr(File) vae_file = file_new ();
+  g_autoptr(ModelFile) transformer_file = model_file_new ();
+  g_autoptr(ModelFile) text_file = model_file_new ();
+  g_autoptr(ModelFile) vae_file = model_file_new ();
   ZimCheckpoint *checkpoint;
 
   tiny_config_init (config);
   checkpoint = tiny_checkpoint_new (config, ZIM_DTYPE_BF16);
-  add_comfy_transformer (transformer_file, transformer_prefix, checkpoint);
-  add_plain (text_file, "model.", checkpoint, ZIM_COMPONENT_TEXT_ENCODER);
-  add_ldm_autoencoder (vae_file, "", checkpoint);
-  file_write (transformer_file, folder, transformer);
-  file_write (text_file, folder, text_encoder);
-  file_write (vae_file, folder, vae);
+  model_file_add_transformer (transformer_file, transformer_prefix, checkpoint);
+  model_file_add_component (text_file, "model.", checkpoint, ZIM_COMPONENT_TEXT_ENCODER);
+  model_file_add_autoencoder (vae_file, "", checkpoint);
+  model_file_write (transformer_file, folder, transformer);
+  model_file_write (text_file, folder, text_encoder);
+  model_file_write (vae_file, folder, vae);
   return checkpoint;
 }
 
@@ -457,15 +266,15 @@ test_all_in_one (Folder        *folder,
       g_autoptr(GError) error = NULL;
       g_autoptr(ZimCheckpoint) expected = NULL;
       g_autoptr(ZimCheckpoint) opened = NULL;
-      g_autoptr(File) file = file_new ();
+      g_autoptr(ModelFile) file = model_file_new ();
 
       tiny_config_init (&config);
       expected = tiny_checkpoint_new (&config, ZIM_DTYPE_F32);
-      add_comfy_transformer (file, "model.diffusion_model.", expected);
-      add_plain (file, "text_encoders.qwen3_4b.transformer.model.", expected,
-                 ZIM_COMPONENT_TEXT_ENCODER);
-      add_ldm_autoencoder (file, vae_prefixes[i], expected);
-      file_write (file, folder, "all.safetensors");
+      model_file_add_transformer (file, "model.diffusion_model.", expected);
+      model_file_add_component (file, "text_encoders.qwen3_4b.transformer.model.", expected,
+                                ZIM_COMPONENT_TEXT_ENCODER);
+      model_file_add_autoencoder (file, vae_prefixes[i], expected);
+      model_file_write (file, folder, "all.safetensors");
       folder_write (folder, "tokenizer.json", "{}", 2);
       /* A text encoder beside it does not come before the one in it. */
       folder_write (folder, "qwen_3_4b.safetensors", "bad", 3);
@@ -660,7 +469,7 @@ static const struct {
 };
 
 static void
-change_weight (File       *file,
+change_weight (ModelFile  *file,
                guint       index,
                Change      change,
                const char *other)
@@ -674,7 +483,7 @@ change_weight (File       *file,
       g_array_remove_index (file->weights, index);
       break;
     case DUPLICATE:
-      file_add (file, "", other, &copy);
+      model_file_add (file, "", other, &copy);
       break;
     case CUT_ROW:
       weight->size -= weight->size / (gsize) weight->dims[0];
@@ -699,7 +508,7 @@ change_file (Folder     *folder,
 {
   g_autofree char *path = folder_file (folder, name);
   g_autoptr(ZimSafetensors) tensors = zim_safetensors_open (path, NULL);
-  g_autoptr(File) file = file_new ();
+  g_autoptr(ModelFile) file = model_file_new ();
   guint found = G_MAXUINT;
 
   for (guint i = 0; i < zim_safetensors_get_n (tensors); i++)
@@ -708,11 +517,11 @@ change_file (Folder     *folder,
 
       if (strcmp (weight->name, tensor) == 0)
         found = file->weights->len;
-      file_add (file, "", weight->name, weight);
+      model_file_add (file, "", weight->name, weight);
     }
   g_assert_cmpuint (found, !=, G_MAXUINT);
   change_weight (file, found, change, other);
-  file_write (file, folder, name);
+  model_file_write (file, folder, name);
 }
 
 static void
