@@ -58,7 +58,8 @@ list_paths (const Options *options)
 static gboolean
 has_others (const Options *options)
 {
-  return options->text_encoder != NULL || options->vae != NULL || options->tokenizer != NULL || options->variant != NULL;
+  return options->text_encoder != NULL || options->vae != NULL || options->tokenizer != NULL ||
+         options->variant != NULL;
 }
 
 /* Several, of which the library sees for itself what they are. */

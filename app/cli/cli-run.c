@@ -233,7 +233,8 @@ set_prompt (const Options  *options,
 static gboolean
 is_in_parts (const Options *options)
 {
-  return options->text_encoder != NULL || options->vae != NULL || options->tokenizer != NULL || options->variant != NULL;
+  return options->text_encoder != NULL || options->vae != NULL || options->tokenizer != NULL ||
+         options->variant != NULL;
 }
 
 static ZimModel *

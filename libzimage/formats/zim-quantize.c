@@ -494,7 +494,8 @@ make_affine (guint        bits,
       fit_affine (x + i, AFFINE_GROUP, top, &scale, &bias);
       scales[i / AFFINE_GROUP] = zim_f32_to_bf16 (scale);
       biases[i / AFFINE_GROUP] = zim_f32_to_bf16 (bias);
-      divide (x + i, AFFINE_GROUP, -zim_bf16_to_f32 (biases[i / AFFINE_GROUP]), zim_bf16_to_f32 (scales[i / AFFINE_GROUP]), 0, top, q);
+      divide (x + i, AFFINE_GROUP, -zim_bf16_to_f32 (biases[i / AFFINE_GROUP]),
+              zim_bf16_to_f32 (scales[i / AFFINE_GROUP]), 0, top, q);
       for (gsize j = 0; j < AFFINE_GROUP; j += 8 / bits)
         *out++ = bits == 8 ? (guint8) q[j] : (guint8) (q[j] | q[j + 1] << 4);
     }
@@ -606,14 +607,16 @@ zim_quantize (const ZimWeight  *weight,
 
   g_return_val_if_fail (zim_quantize_fits (weight, dtype), FALSE);
 
-  *result = (ZimWeight) { .name = weight->name, .dtype = dtype, .n_dims = 2, .dims = { weight->dims[0], weight->dims[1] } };
+  *result = (ZimWeight) { .name = weight->name, .dtype = dtype, .n_dims = 2,
+                          .dims = { weight->dims[0], weight->dims[1] } };
   allocate (result);
   for (gsize row = 0; row < rows; row++)
     {
       zim_weight_decode (weight, row * cols, cols, x);
       if (!is_finite (x, cols))
         g_set_error (error, ZIM_ERROR, ZIM_ERROR_BAD_FILE,
-                     _("Tensor “%s” has a value in row %" G_GSIZE_FORMAT " that is not a finite number"), weight->name, row);
+                     _("Tensor “%s” has a value in row %" G_GSIZE_FORMAT " that is not a finite number"),
+                     weight->name, row);
       if (!is_finite (x, cols) || g_cancellable_set_error_if_cancelled (cancellable, error))
         {
           zim_quantize_clear (result);

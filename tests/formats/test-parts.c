@@ -228,14 +228,14 @@ test_files (Folder        *folder,
                                                    "v.safetensors");
   g_autoptr(ZimCheckpoint) same = write_comfy (folder, &config, "loose/z_turbo.safetensors", "model.diffusion_model.",
                                                "loose/b.safetensors", "loose/a.safetensors");
-  g_autoptr(File) other = file_new ();
+  g_autoptr(ModelFile) other = model_file_new ();
   g_autofree char *empty = folder_file (folder, "empty");
 
   folder_write (folder, "tok.json", "[1]", 3);
   folder_write (folder, "loose/tokenizer.json", "[1]", 3);
   folder_write (folder, "loose/sub/tokenizer.json", "[1]", 3);
   folder_write (folder, "bad.safetensors", "bad", 3);
-  file_write (other, folder, "other.safetensors");
+  model_file_write (other, folder, "other.safetensors");
   g_assert_cmpint (g_mkdir (empty, 0777), ==, 0);
   for (guint i = 0; i < G_N_ELEMENTS (lists); i++)
     {
