@@ -27,7 +27,7 @@ def main():
     pipeline.set_progress_bar_config(disable=True)
     TO.mkdir(exist_ok=True)
     for name, prompt, seed in PICTURES:
-        image = pipeline(prompt, width=256, height=256, num_inference_steps=8, guidance_scale=0.0,
+        image = pipeline(prompt, width=128, height=128, num_inference_steps=8, guidance_scale=0.0,
                          generator=torch.Generator().manual_seed(seed)).images[0]
         info = PngInfo()
         info.add_text("prompt", prompt)

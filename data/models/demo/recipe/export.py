@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Writes a model folder in diffusers' layout, bf16, and runs it through diffusers.
 
-Usage: export.py FOLDER [STAGE]    STAGE is turbo, or what there is of large and base before it
+Usage: export.py FOLDER [STAGE]    STAGE is turbo, or base before it
 """
 
 import json
@@ -31,7 +31,7 @@ CHAT_TEMPLATE = (
     "{%- endif %}"
     "{%- endif %}"
 )
-DEFAULTS = {"name": "Demo", "width": 256, "height": 256, "steps": 8}
+DEFAULTS = {"name": "Demo", "width": 128, "height": 128, "steps": 8}
 
 
 def make_text_encoder(weights, words):
@@ -66,7 +66,7 @@ def make_transformer(weights):
 
 def weights_of(stage):
     """The averages of a stage, or of the last there is, and the guidance they want."""
-    stages = [stage] if stage else ["turbo", "large", "base"]
+    stages = [stage] if stage else ["turbo", "base"]
     path = next(p for p in (WORK / f"{s}.pt" for s in stages) if p.exists())
     values = load(path)["average"]["values"]
     print("weights of", path.name)
@@ -140,7 +140,7 @@ def main():
     pipeline.set_progress_bar_config(disable=True)
     images = []
     for prompt in SHEET:
-        images += pipeline(prompt, width=256, height=256, num_inference_steps=8, guidance_scale=guidance,
+        images += pipeline(prompt, width=128, height=128, num_inference_steps=8, guidance_scale=guidance,
                            generator=torch.Generator().manual_seed(1)).images
     contact_sheet(images, 6, WORK / "export-sample.png")
 

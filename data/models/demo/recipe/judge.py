@@ -179,7 +179,7 @@ def main():
     rules = load_prompts()
     if sys.argv[1] == "--draw":
         from drawing import draw
-        images = [draw(r["scene"], random.Random(r["seed"]), 256, 256) for r in rules]
+        images = [draw(r["scene"], random.Random(r["seed"]), 128, 128) for r in rules]
     else:
         images = [Image.open(Path(sys.argv[1]) / f"{i:03d}.png") for i in range(len(rules))]
     for rule, image in zip(rules, images):

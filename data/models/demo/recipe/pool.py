@@ -12,22 +12,21 @@ from nets import batch_ids
 from scenes import compose
 from train_vae import make_vae
 
-# Width, height, pictures a batch, and how often in the two phases.
+# Width, height, pictures a batch, and how often.
 SIZES = [
-    (128, 128, 32, 0.50, 0.10),
-    (160, 128, 24, 0.06, 0.03),
-    (128, 160, 24, 0.06, 0.03),
-    (192, 128, 24, 0.05, 0.03),
-    (128, 192, 24, 0.05, 0.03),
-    (192, 192, 16, 0.08, 0.06),
-    (256, 256, 10, 0.16, 0.46),
-    (256, 192, 12, 0.01, 0.05),
-    (192, 256, 12, 0.01, 0.05),
-    (320, 192, 10, 0.01, 0.05),
-    (192, 320, 10, 0.01, 0.05),
-    (384, 256, 6, 0.0, 0.03),
-    (256, 384, 6, 0.0, 0.03),
-    (384, 384, 4, 0.0, 0.02),
+    (128, 128, 32, 0.68),
+    (160, 128, 24, 0.05),
+    (128, 160, 24, 0.05),
+    (192, 128, 24, 0.04),
+    (128, 192, 24, 0.04),
+    (192, 192, 16, 0.04),
+    (256, 256, 10, 0.04),
+    (256, 192, 12, 0.01),
+    (192, 256, 12, 0.01),
+    (320, 192, 10, 0.01),
+    (192, 320, 10, 0.01),
+    (384, 256, 6, 0.01),
+    (384, 384, 4, 0.01),
 ]
 CAPACITY = 6000
 FIRST = 96
@@ -76,9 +75,9 @@ class Pool:
             if long or len(ids) <= 32:
                 return ids
 
-    def batch(self, step, phase):
+    def batch(self, step):
         """(latents, ids, lengths)."""
-        weights = [size[3 + phase] for size in SIZES]
+        weights = [size[3] for size in SIZES]
         width, height, count = self.rng.choices(SIZES, weights)[0][:3]
         ring = self.rings.get((width, height), [])
         self._add((width, height), FIRST if not ring else max(1, round(count * FRESH)))

@@ -9,7 +9,7 @@ import argparse
 import os
 from pathlib import Path
 
-STAGES = ["vae", "base", "refine", "large", "turbo"]
+STAGES = ["vae", "base", "refine", "turbo"]
 
 
 def parse():

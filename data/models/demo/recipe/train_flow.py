@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Stages 2 to 4: text encoder and transformer together, by flow matching.
+"""Text encoder and transformer together, by flow matching.
 
-base    small pictures mostly
-large   256 x 256 and other sizes mostly
+base    128 x 128 mostly, and other sizes
 turbo   guidance distilled into the weights: the student learns what the average of the model before
         would have said with guidance, and needs none
 """
@@ -22,15 +21,14 @@ from prompts24 import SHEET
 from train_vae import make_vae, newest
 from words import Words
 
-# name, steps, rate, flat part, decay of the average, phase of the pool's sizes
+# name, steps, rate, flat part, decay of the average
 STAGES = {
-    "base": (7000, 1.5e-3, 0.6, 0.998, 0),
-    "large": (4000, 8e-4, 0.3, 0.998, 1),
-    "turbo": (800, 3e-4, 0.0, 0.98, 1),
+    "base": (16000, 1.5e-3, 0.55, 0.998),
+    "turbo": (800, 3e-4, 0.0, 0.98),
 }
 GUIDANCE = 2.0
 SHIFT = 3.0
-SHOW_EVERY = 500
+SHOW_EVERY = 1000
 SAVE_EVERY = 250
 
 
@@ -45,7 +43,7 @@ def noised(latents, generator):
     return s * noise + (1 - s) * latents, sigma, latents - noise
 
 
-def pictures(model, vae, words, prompts, seeds, size=(256, 256), guidance=0.0, batch=8):
+def pictures(model, vae, words, prompts, seeds, size=(128, 128), guidance=0.0, batch=16):
     """The pipeline's pictures of prompts, with its noise of seeds."""
     result = []
     empty = batch_ids([words.ids("")], device())
@@ -93,7 +91,7 @@ def guided(teacher, noisy, sigma, ids, lengths, empty):
 
 def train(stage):
     """One stage; goes on where it stopped."""
-    steps, rate, flat, decay, phase = STAGES[stage]
+    steps, rate, flat, decay = STAGES[stage]
     words = Words(WORK / "tokenizer.json")
     vae_state = newest()
     vae = make_vae().to(device())
@@ -101,9 +99,8 @@ def train(stage):
     vae.eval()
     torch.manual_seed(SEED)
     model = Model(words.size).to(device())
-    before = {"large": "base", "turbo": "large"}.get(stage)
-    if before:
-        model.load_state_dict(load(WORK / f"{before}.pt")["average"]["values"])
+    if stage == "turbo":
+        model.load_state_dict(load(WORK / "base.pt")["average"]["values"])
     teacher = copy.deepcopy(model).eval().requires_grad_(False) if stage == "turbo" else None
     optimizer = Muon(model, rate)
     average = Average(model, decay)
@@ -124,7 +121,7 @@ def train(stage):
     total_loss, seen = 0.0, 0
     for step in range(first, steps):
         threads.tick()
-        latents, ids, lengths = pool.batch(step, phase)
+        latents, ids, lengths = pool.batch(step)
         noisy, sigma, wanted = noised(latents, generator)
         with autocast():
             if teacher:
