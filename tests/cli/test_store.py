@@ -3,8 +3,8 @@
 #
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# ZIMAGE is the program, MAKE_TINY_MODEL makes a model of random weights in a folder. ZIM_KILLS is how often commands are
-# killed in the middle.
+# ZIMAGE is the program, MAKE_TINY_MODEL makes a model of random weights in a folder. ZIM_KILLS is how often commands
+# are killed in the middle.
 
 import json
 import os
@@ -182,8 +182,8 @@ class OnTerminal(StoreCase):
     def test_yes(self):
         for name in ['z-image', 'z-image-base', 'hf.co/a/b']:
             question, out, code, asked = self.run_absent('y\n', name)
-            self.assertRegex(question, rf'no model “{name}” on this machine. It has [\d.]+\sMiB to fetch, and [\d.]+\s.iB '
-                                       r'are free in .*/store\.\r\nFetch it now')
+            self.assertRegex(question, rf'no model “{name}” on this machine. It has [\d.]+\sMiB to fetch, and '
+                                       r'[\d.]+\s.iB are free in .*/store\.\r\nFetch it now')
             self.assertEqual(code, 0, out)
             self.assertIn('Image saved to', out)
             repository = {'z-image': 'Tongyi-MAI/Z-Image-Turbo', 'z-image-base': 'Tongyi-MAI/Z-Image'}.get(name, 'a/b')
