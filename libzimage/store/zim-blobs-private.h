@@ -30,6 +30,11 @@ gboolean  zim_blobs_has          (const char    *root,
                                   const char    *hex,
                                   guint64        size);
 
+/* ZIM_ERROR_BAD_FILE if it is a link that leads out of blobs/, or to nowhere. The folder itself may be one. */
+gboolean  zim_blobs_check_link   (const char    *root,
+                                  const char    *hex,
+                                  GError       **error);
+
 /* Reads the whole of a file again. The error is ZIM_ERROR_BAD_FILE if it is not what its name says. */
 gboolean  zim_blobs_verify       (const char    *path,
                                   const char    *hex,

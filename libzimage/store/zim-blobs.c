@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <glib/gi18n-lib.h>
 #include <glib/gstdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -47,6 +48,30 @@ zim_blobs_has (const char *root,
   GStatBuf info;
 
   return g_stat (path, &info) == 0 && S_ISREG (info.st_mode) && (guint64) info.st_size == size;
+}
+
+gboolean
+zim_blobs_check_link (const char  *root,
+                      const char  *hex,
+                      GError     **error)
+{
+  g_autofree char *path = zim_blobs_get_path (root, hex);
+  g_autofree char *folder = g_path_get_dirname (path);
+  g_autofree char *parent = NULL;
+  char *resolved, *resolved_folder;
+  gboolean ok;
+
+  if (!g_file_test (path, G_FILE_TEST_IS_SYMLINK))
+    return TRUE;
+  resolved = realpath (path, NULL);
+  resolved_folder = realpath (folder, NULL);
+  parent = resolved != NULL ? g_path_get_dirname (resolved) : NULL;
+  ok = parent != NULL && g_strcmp0 (parent, resolved_folder) == 0;
+  free (resolved);
+  free (resolved_folder);
+  if (!ok)
+    g_set_error (error, ZIM_ERROR, ZIM_ERROR_BAD_FILE, _("“%s” is a link that leads out of the store"), path);
+  return ok;
 }
 
 gboolean

@@ -14,7 +14,9 @@
 
 #define MAX_LAYERS 100000
 #define MAX_NAME   512
-#define MAX_SIZE   (G_GINT64_CONSTANT (1) << 50) /* bytes; so that no sum of sizes overflows */
+#define MAX_SIZE   (G_GINT64_CONSTANT (1) << 46) /* bytes */
+
+G_STATIC_ASSERT (MAX_SIZE < G_MAXINT64 / (MAX_LAYERS + 1)); /* no sum of sizes overflows */
 
 static void
 layer_free (gpointer data)

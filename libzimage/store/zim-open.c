@@ -32,10 +32,11 @@ blob_clear (gpointer data)
 }
 
 static GArray *
-list_blobs (const char        *root,
-            const ZimManifest *manifest)
+list_blobs (const char         *root,
+            const ZimManifest  *manifest,
+            GError            **error)
 {
-  GArray *blobs = g_array_new (FALSE, TRUE, sizeof (ZimCheckpointBlob));
+  g_autoptr(GArray) blobs = g_array_new (FALSE, TRUE, sizeof (ZimCheckpointBlob));
 
   g_array_set_clear_func (blobs, blob_clear);
   for (guint i = 0; i < manifest->layers->len; i++)
@@ -55,10 +56,12 @@ list_blobs (const char        *root,
 
       if (layer->name == NULL || (!is_tensor && strcmp (layer->media_type, ZIM_MEDIA_TYPE_JSON) != 0))
         continue; /* licences and the like */
+      if (!zim_blobs_check_link (root, layer->hex, error))
+        return NULL;
       g_array_append_val (blobs, blob);
       g_array_index (blobs, ZimCheckpointBlob, blobs->len - 1).path = zim_blobs_get_path (root, layer->hex);
     }
-  return blobs;
+  return g_steal_pointer (&blobs);
 }
 
 ZimCheckpoint *
@@ -78,7 +81,9 @@ zim_open_checkpoint (const char          *root,
       g_set_error (error, ZIM_ERROR, ZIM_ERROR_UNSUPPORTED, _("“%s” is no model for pictures"), title);
       return NULL;
     }
-  blobs = list_blobs (root, tag.manifest);
+  blobs = list_blobs (root, tag.manifest, error);
+  if (blobs == NULL)
+    return NULL;
   return zim_checkpoint_open_blobs (title, (const ZimCheckpointBlob *) (void *) blobs->data, blobs->len,
                                     cancellable, error);
 }

@@ -77,7 +77,8 @@ check_blob (guint          i,
   Blob *blob = &g_array_index (self->blobs, Blob, i);
   g_autoptr(GError) local_error = NULL;
 
-  if (!zim_blobs_verify (blob->path, blob->hex, cancellable, &local_error))
+  if (!zim_blobs_check_link (self->root, blob->hex, &local_error) ||
+      !zim_blobs_verify (blob->path, blob->hex, cancellable, &local_error))
     {
       g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new (&self->lock);
 

@@ -170,6 +170,7 @@ test_bad_manifests (void)
       "\",\"size\":1}]", "64 hexadecimal digits" },
     { "[{\"mediaType\":\"x\",\"digest\":\"" DIGEST "\",\"size\":-1}]", "size" },
     { "[{\"mediaType\":\"x\",\"digest\":\"" DIGEST "\",\"size\":9223372036854775807}]", "size" },
+    { "[{\"mediaType\":\"x\",\"digest\":\"" DIGEST "\",\"size\":1125899906842624}]", "size" },
     { "[{\"mediaType\":\"x\",\"digest\":\"" DIGEST "\",\"size\":1,\"name\":\"../x\"}]", "expected a relative path" },
     { "[{\"mediaType\":\"x\",\"digest\":\"" DIGEST "\",\"size\":1,\"name\":\"/x\"}]", "expected a relative path" },
     { "[{\"mediaType\":\"x\",\"digest\":\"" DIGEST "\",\"size\":1,\"name\":\"a//x\"}]", "expected a relative path" },
@@ -206,6 +207,19 @@ test_bad_manifests (void)
     }
 }
 
+static void
+test_many_layers (void)
+{
+  g_autoptr(GString) text = g_string_new ("{\"schemaVersion\":2,\"layers\":[{}");
+  GError *error = NULL;
+
+  for (guint i = 0; i < 100000; i++)
+    g_string_append (text, ",{}");
+  g_string_append (text, "]}");
+  g_assert_null (parse (text->str, &error));
+  assert_and_clear_error (&error, ZIM_ERROR_BAD_FILE, "It has 100001 layers, expected at most 100000");
+}
+
 int
 main (int    argc,
       char **argv)
@@ -217,5 +231,6 @@ main (int    argc,
   g_test_add_func ("/store/manifest/round-trip", test_round_trip);
   g_test_add_func ("/store/manifest/foreign", test_foreign);
   g_test_add_func ("/store/manifest/bad", test_bad_manifests);
+  g_test_add_func ("/store/manifest/many-layers", test_many_layers);
   return g_test_run ();
 }

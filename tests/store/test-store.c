@@ -489,6 +489,46 @@ test_links (Fixture       *fixture,
   assert_open_fails (fixture, "d", ZIM_ERROR_BAD_FILE, "The manifest is missing");
 }
 
+/* Blobs that are links: inside the store they may be, and the folder may be one. */
+static void
+test_linked_blobs (Fixture       *fixture,
+                   gconstpointer  data)
+{
+  g_autofree char *blobs = g_build_filename (fixture->root, "blobs", NULL);
+  g_autofree char *elsewhere = folder_file (&fixture->folder, "elsewhere");
+  g_autofree char *blob = NULL;
+  g_autofree char *copy = NULL;
+  g_autofree char *moved = NULL;
+
+  create (fixture, "a");
+  g_assert_cmpint (g_rename (blobs, elsewhere), ==, 0);
+  g_assert_cmpint (symlink (elsewhere, blobs), ==, 0);
+  assert_same_model (fixture, "a");
+  assert_sound (fixture);
+
+  /* A file outside is refused although its digest is right. */
+  blob = blob_of (fixture, "a", "vae/config.json");
+  copy = folder_file (&fixture->folder, "copy");
+  g_assert_cmpint (link (blob, copy), ==, 0);
+  g_unlink (blob);
+  g_assert_cmpint (symlink (copy, blob), ==, 0);
+  assert_open_fails (fixture, "a", ZIM_ERROR_BAD_FILE, "is a link that leads out of the store");
+  assert_fault (fixture, FALSE, "is a link that leads out of the store");
+
+  /* In a circle. */
+  g_unlink (blob);
+  g_assert_cmpint (symlink (blob, blob), ==, 0);
+  assert_open_fails (fixture, "a", ZIM_ERROR_BAD_FILE, "is a link that leads out of the store");
+  assert_fault (fixture, FALSE, "“vae/config.json” is missing");
+
+  g_unlink (blob);
+  moved = g_build_filename (elsewhere, "moved", NULL);
+  g_assert_cmpint (g_rename (copy, moved), ==, 0);
+  g_assert_cmpint (symlink ("moved", blob), ==, 0);
+  assert_same_model (fixture, "a");
+  assert_sound (fixture);
+}
+
 /* A folder of names that is a link to somewhere else. */
 static void
 test_linked_folder (Fixture       *fixture,
@@ -971,6 +1011,7 @@ main (int    argc,
   ADD ("/store/ollama", test_ollama);
   ADD ("/store/keys", test_keys);
   ADD ("/store/links", test_links);
+  ADD ("/store/linked-blobs", test_linked_blobs);
   ADD ("/store/linked-folder", test_linked_folder);
   ADD ("/store/damaged", test_damaged);
   ADD ("/store/damaged-manifest", test_damaged_manifest);
