@@ -32,24 +32,17 @@ split_name (const char  *name,
   return ZIM_N_COMPONENTS;
 }
 
-/* The one tensor of a file, called “data” or by its name with or without the component. foreign is set if its type is
- * one that ZimDType lacks. */
-static const ZimWeight *
-find_tensor (ZimSafetensors  *file,
-             const char      *name,
-             const char      *rest,
-             const char     **foreign)
+/* What the one weight of a file is called: by its name with or without the component, or “data”. NULL for none. */
+static const char *
+find_name (ZimSafetensors *file,
+           const char     *name,
+           const char     *rest)
 {
   const char *const names[] = { rest, name, "data" };
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
-    {
-      const ZimWeight *weight = zim_safetensors_lookup (file, names[i]);
-
-      *foreign = g_hash_table_lookup (zim_safetensors_get_foreign (file), names[i]);
-      if (weight != NULL || *foreign != NULL)
-        return weight;
-    }
+    if (zim_tensor_set_has (zim_safetensors_get_set (file), names[i]))
+      return names[i];
   return NULL;
 }
 
@@ -109,6 +102,34 @@ map_blob (const ZimCheckpointBlob  *blob,
   return NULL;
 }
 
+/* Its weight, if it is of a type that is known here, or else, with foreign set, its bytes. */
+static gboolean
+read_tensor (ZimSafetensors           *file,
+             const ZimCheckpointBlob  *blob,
+             const char               *rest,
+             ZimWeight                *weight,
+             const char              **foreign,
+             GError                  **error)
+{
+  const ZimTensorSet *set = zim_safetensors_get_set (file);
+  const char *name = find_name (file, blob->name, rest);
+  gboolean is_packed;
+
+  *foreign = NULL;
+  if (name == NULL)
+    {
+      g_set_error (error, ZIM_ERROR, ZIM_ERROR_BAD_FILE, _("%s: Tensor “%s” is not in it"), blob->path, blob->name);
+      return FALSE;
+    }
+  if (!_zim_checkpoint_unpack (file, blob, name, weight, &is_packed, error))
+    return FALSE;
+  if (!is_packed && (*foreign = g_hash_table_lookup (set->foreign, name)) != NULL)
+    *weight = *(const ZimWeight *) g_hash_table_lookup (set->others, name);
+  else if (!is_packed)
+    *weight = *zim_tensor_set_lookup (set, name);
+  return *foreign != NULL || check_tensor (blob, weight, error);
+}
+
 static gboolean
 add_tensor (ZimCheckpoint            *self,
             const ZimCheckpointBlob  *blob,
@@ -118,26 +139,18 @@ add_tensor (ZimCheckpoint            *self,
   ZimComponent component = split_name (blob->name, &rest);
   g_autoptr(GBytes) bytes = NULL;
   g_autoptr(ZimSafetensors) file = NULL;
-  const ZimWeight *weight;
+  ZimWeight weight;
   const char *foreign;
 
   if (component == ZIM_N_COMPONENTS)
     return TRUE; /* of a network that is not used here */
   bytes = map_blob (blob, error);
   file = bytes != NULL ? zim_safetensors_new_from_bytes (bytes, blob->path, error) : NULL;
-  if (file == NULL)
-    return FALSE;
-  weight = find_tensor (file, blob->name, rest, &foreign);
-  if (weight == NULL && foreign == NULL)
-    {
-      g_set_error (error, ZIM_ERROR, ZIM_ERROR_BAD_FILE, _("%s: Tensor “%s” is not in it"), blob->path, blob->name);
-      return FALSE;
-    }
-  if (weight != NULL && !check_tensor (blob, weight, error))
+  if (file == NULL || !read_tensor (file, blob, rest, &weight, &foreign, error))
     return FALSE;
   g_ptr_array_add (self->components[component].files, zim_safetensors_ref (file));
   return _zim_checkpoint_add_stored (self, component, zim_safetensors_get_path (file),
-                                     zim_safetensors_get_base (file), rest, weight, foreign, 0, error);
+                                     zim_safetensors_get_base (file), rest, &weight, foreign, 0, error);
 }
 
 static gboolean

@@ -97,6 +97,21 @@ gboolean        _zim_checkpoint_attach_sides   (ZimCheckpoint    *self,
                                                 ZimComponent      component,
                                                 GError          **error);
 
+/* What lies in a store's file as bytes or words: zim-packed-tensors.c. Sets weight to the one that the file's tensor of
+ * that name means, if it is such a one. */
+gboolean        _zim_checkpoint_unpack         (ZimSafetensors   *file,
+                                                const ZimCheckpointBlob *blob,
+                                                const char       *name,
+                                                ZimWeight        *weight,
+                                                gboolean         *is_packed,
+                                                GError          **error);
+
+/* The same for words whose scales and biases are in files of their own. */
+gboolean        _zim_checkpoint_unpack_apart   (ZimEntry         *entry,
+                                                const ZimEntry   *scale,
+                                                const ZimEntry   *bias,
+                                                GError          **error);
+
 /* The weights of a diffusers component's folder: index and shards, or one file. */
 gboolean        _zim_checkpoint_add_folder     (ZimCheckpoint    *self,
                                                 ZimComponent      component,

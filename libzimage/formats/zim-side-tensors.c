@@ -7,7 +7,8 @@
  *   X.input_scale, X.scale_input     for those who quantize activations too; not needed here
  *   scaled_fp8                       a marker, at the end of the prefix; not needed either
  *
- * The JSON may be in the file's metadata instead, of all modules in one.
+ * The JSON may be in the file's metadata instead, of all modules in one. Beside a weight in words, Ollama's stores have
+ * X.weight_scale and X.weight_qbias, of INT4 or INT8.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -33,7 +34,7 @@ static const struct {
 };
 
 static const char *const suffixes[] = {
-  ".weight_scale", ".scale_weight", ".comfy_quant", ".input_scale", ".scale_input",
+  ".weight_scale", ".scale_weight", ".comfy_quant", ".input_scale", ".scale_input", ".weight_qbias",
 };
 
 /* What the metadata say */
@@ -252,7 +253,10 @@ attach (ZimStored   *stored,
   g_autoptr(GError) local_error = NULL;
   g_autoptr(JsonNode) format = find_format (stored, module, &local_error);
   const ZimEntry *scale = find_side (stored, module, ".weight_scale");
+  const ZimEntry *bias = find_side (stored, module, ".weight_qbias");
 
+  if (bias != NULL && scale != NULL && g_strcmp0 (entry->foreign, "U32") == 0)
+    return _zim_checkpoint_unpack_apart (entry, scale, bias, error);
   if (scale == NULL)
     scale = find_side (stored, module, ".scale_weight");
   if (local_error != NULL)
