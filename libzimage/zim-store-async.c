@@ -119,6 +119,8 @@ zim_store_refresh_finish (ZimStore      *self,
  * @self: a store
  * @name: the name to give it
  * @model: an open model
+ * @quantize: (nullable): what its matrices become
+ * @keep: (nullable) (array zero-terminated=1): rules for tensors
  * @transfer: (nullable): what tells how far it is
  * @cancellable: (nullable): a cancellable
  * @callback: (scope async): called when it is done
@@ -130,6 +132,8 @@ void
 zim_store_create_async (ZimStore            *self,
                         const char          *name,
                         ZimModel            *model,
+                        const char          *quantize,
+                        const char         **keep,
                         ZimTransfer         *transfer,
                         GCancellable        *cancellable,
                         GAsyncReadyCallback  callback,
@@ -141,8 +145,8 @@ zim_store_create_async (ZimStore            *self,
   g_return_if_fail (transfer == NULL || ZIM_IS_TRANSFER (transfer));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
-  run_async (self, _zim_store_operation_new_create (name, model, transfer), zim_store_create_async,
-             cancellable, callback, user_data);
+  run_async (self, _zim_store_operation_new_create (name, model, quantize, keep, transfer),
+             zim_store_create_async, cancellable, callback, user_data);
 }
 
 /**

@@ -16,6 +16,8 @@ typedef struct _ZimStoreOperation ZimStoreOperation;
 ZimStoreOperation *_zim_store_operation_new_refresh  (void);
 ZimStoreOperation *_zim_store_operation_new_create   (const char         *name,
                                                       ZimModel           *model,
+                                                      const char         *quantize, /* (nullable) */
+                                                      const char        **keep,     /* (nullable) */
                                                       ZimTransfer        *transfer);
 ZimStoreOperation *_zim_store_operation_new_pull     (const char         *name,
                                                       const char         *server, /* (nullable) */

@@ -27,6 +27,8 @@ struct _ZimStoreOperation
   char         *destination;
   char         *server;
   ZimModel     *model;
+  char         *quantize;
+  char        **keep;
   ZimTransfer  *transfer;
   gboolean      repair;
 
@@ -57,6 +59,8 @@ _zim_store_operation_free (ZimStoreOperation *self)
   g_free (self->destination);
   g_free (self->server);
   g_clear_object (&self->model);
+  g_free (self->quantize);
+  g_strfreev (self->keep);
   g_clear_object (&self->transfer);
   g_clear_pointer (&self->models, g_ptr_array_unref);
   g_strfreev (self->faults);
@@ -150,20 +154,28 @@ do_create (ZimStoreOperation  *self,
            GError            **error)
 {
   g_autoptr(ZimStoreName) name = zim_store_name_parse (self->name, error);
+  g_autoptr(ZimQuantizePlan) plan = NULL;
   ZimReport report = _zim_transfer_begin (self->transfer);
 
-  return name != NULL &&
-         zim_create (root, name, _zim_model_get_checkpoint (self->model), &report, cancellable, error);
+  if (name == NULL)
+    return FALSE;
+  plan = zim_quantize_plan_new (self->quantize, (const char *const *) self->keep, error);
+  return plan != NULL &&
+         zim_create (root, name, _zim_model_get_checkpoint (self->model), plan, &report, cancellable, error);
 }
 
 ZimStoreOperation *
-_zim_store_operation_new_create (const char  *name,
-                                 ZimModel    *model,
-                                 ZimTransfer *transfer)
+_zim_store_operation_new_create (const char   *name,
+                                 ZimModel     *model,
+                                 const char   *quantize,
+                                 const char  **keep,
+                                 ZimTransfer  *transfer)
 {
   ZimStoreOperation *self = operation_new (do_create, name, transfer);
 
   self->model = g_object_ref (model);
+  self->quantize = g_strdup (quantize);
+  self->keep = g_strdupv ((char **) keep);
   return self;
 }
 

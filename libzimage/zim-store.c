@@ -299,6 +299,9 @@ zim_store_refresh (ZimStore      *self,
  * @self: a store
  * @name: the name to give it
  * @model: an open model
+ * @quantize: (nullable): what its matrices become: `fp8`, `q8_0`, `q4_0`, `q4_k`, `q6_k`, `int8` or `int4`
+ * @keep: (nullable) (array zero-terminated=1): rules for tensors, `REGEX=TYPE`: the first one whose expression is found
+ *   in a name such as `transformer/layers.0.attention.to_q.weight` says what that tensor becomes, `bf16` being as it is
  * @transfer: (nullable): what tells how far it is
  * @cancellable: (nullable): a cancellable
  * @error: return location for an error
@@ -308,7 +311,13 @@ zim_store_refresh (ZimStore      *self,
  * A tensor of 32 bits all of whose values are exact in bfloat16 is stored as such. The model can be one of any kind
  * that [ctor@ZImage.Model.open] opens; it can still be used meanwhile.
  *
- * Fails with %ZIM_ERROR_INVALID_PARAMS if the name is none, and with an error of `G_FILE_ERROR` if something cannot be
+ * Quantized are the matrices of the transformer and the text encoder that have 16 or 32 bits, but neither embeddings
+ * nor norms, and only if their rows are whole blocks of the type: 32 values for `q8_0` and `q4_0`, 64 for `int8` and
+ * `int4`, 256 for the others but `fp8`, which takes all. `fp8` is E4M3 with a scale for each row.
+ *
+ * Fails with %ZIM_ERROR_INVALID_PARAMS if the name or a rule is none or no tensor is for a rule, with
+ * %ZIM_ERROR_UNSUPPORTED if nothing can be made of that type, with %ZIM_ERROR_BAD_FILE if a value that is to be
+ * quantized is not a finite number, and with an error of `G_FILE_ERROR` if something cannot be
  * read or written, such as %G_FILE_ERROR_NOSPC if the disk is full.
  *
  * Returns: whether it worked
@@ -317,6 +326,8 @@ gboolean
 zim_store_create (ZimStore      *self,
                   const char    *name,
                   ZimModel      *model,
+                  const char    *quantize,
+                  const char   **keep,
                   ZimTransfer   *transfer,
                   GCancellable  *cancellable,
                   GError       **error)
@@ -330,7 +341,7 @@ zim_store_create (ZimStore      *self,
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
-  operation = _zim_store_operation_new_create (name, model, transfer);
+  operation = _zim_store_operation_new_create (name, model, quantize, keep, transfer);
   return run (self, operation, cancellable, error);
 }
 

@@ -45,6 +45,8 @@ ZIM_AVAILABLE_IN_ALL
 gboolean        zim_store_create         (ZimStore             *self,
                                           const char           *name,
                                           ZimModel             *model,
+                                          const char           *quantize,
+                                          const char          **keep,
                                           ZimTransfer          *transfer,
                                           GCancellable         *cancellable,
                                           GError              **error);
@@ -52,6 +54,8 @@ ZIM_AVAILABLE_IN_ALL
 void            zim_store_create_async   (ZimStore             *self,
                                           const char           *name,
                                           ZimModel             *model,
+                                          const char           *quantize,
+                                          const char          **keep,
                                           ZimTransfer          *transfer,
                                           GCancellable         *cancellable,
                                           GAsyncReadyCallback   callback,

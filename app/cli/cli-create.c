@@ -21,6 +21,8 @@ typedef struct
   char     *vae;
   char     *tokenizer;
   char     *variant;
+  char     *quantize;
+  char    **keep;
   gboolean  quiet;
 } Options;
 
@@ -34,6 +36,8 @@ options_clear (Options *options)
   g_free (options->vae);
   g_free (options->tokenizer);
   g_free (options->variant);
+  g_free (options->quantize);
+  g_strfreev (options->keep);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Options, options_clear)
@@ -128,7 +132,8 @@ store (const Options  *options,
   g_autoptr(CliTransfer) transfer = cli_transfer_new (title);
   g_autoptr(GAsyncResult) result = NULL;
 
-  zim_store_create_async (models, name, model, cli_transfer_get (transfer), cli_wait_get_cancellable (wait),
+  zim_store_create_async (models, name, model, options->quantize, (const char **) options->keep,
+                          cli_transfer_get (transfer), cli_wait_get_cancellable (wait),
                           cli_wait_ready_cb, wait);
   result = cli_wait_for_result (wait);
   return zim_store_create_finish (models, result, error);
@@ -171,7 +176,11 @@ cli_create (int    argc,
     { "vae", 0, 0, G_OPTION_ARG_FILENAME, &options.vae, N_("Autoencoder, likewise"), N_("FILE") },
     { "tokenizer", 0, 0, G_OPTION_ARG_FILENAME, &options.tokenizer, N_("tokenizer.json, likewise"), N_("FILE") },
     { "variant", 0, 0, G_OPTION_ARG_STRING, &options.variant, N_("Which model the transformer is of"), "turbo|base" },
-    { "quiet", 'q', 0, G_OPTION_ARG_NONE, &options.quiet, N_("Print nothing"), NULL },
+    { "quantize", 'q', 0, G_OPTION_ARG_STRING, &options.quantize,
+      N_("Make matrices of 16 bits smaller: fp8, q8_0, q4_0, q4_k, q6_k, int8 or int4"), N_("TYPE") },
+    { "keep", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options.keep,
+      N_("Another type for tensors of such names, bf16 to leave them; the first such rule counts"), N_("REGEX=TYPE") },
+    { "quiet", 0, 0, G_OPTION_ARG_NONE, &options.quiet, N_("Print nothing"), NULL },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, &options.names, NULL, N_("NAME") },
     G_OPTION_ENTRY_NULL
   };

@@ -5,7 +5,7 @@
 
 #pragma once
 
-#include "formats/zim-checkpoint-private.h"
+#include "store/zim-quantize-plan-private.h"
 #include "store/zim-report-private.h"
 #include "store/zim-store-name-private.h"
 
@@ -17,6 +17,7 @@ G_BEGIN_DECLS
 gboolean  zim_create  (const char           *root,
                        const ZimStoreName   *name,
                        ZimCheckpoint        *checkpoint,
+                       ZimQuantizePlan      *quantize, /* (nullable): nothing is */
                        const ZimReport      *report,
                        GCancellable         *cancellable,
                        GError              **error);

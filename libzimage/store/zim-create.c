@@ -13,6 +13,7 @@
 typedef struct {
   const char       *root;
   ZimCheckpoint    *checkpoint;
+  ZimQuantizePlan  *quantize;
   const ZimReport  *report;
   GArray           *blobs;   /* of ZimTensorBlob, in the manifest's order */
   GPtrArray        *order;   /* the same, the largest first */
@@ -73,6 +74,8 @@ add_component (Create        *self,
           (blob.source = find_source (self, path, error)) == NULL)
         return FALSE;
       blob.name = zim_checkpoint_full_name (component, weight->name);
+      blob.quantize = self->quantize != NULL &&
+                      zim_quantize_plan_choose (self->quantize, component, blob.name, weight, &blob.target);
       g_array_append_val (self->blobs, blob);
     }
   return TRUE;
@@ -97,6 +100,8 @@ plan (Create  *self,
   for (guint i = 0; i < ZIM_N_COMPONENTS; i++)
     if (!add_component (self, i, error))
       return FALSE;
+  if (self->quantize != NULL && !zim_quantize_plan_finish (self->quantize, error))
+    return FALSE;
   for (guint i = 0; i < self->blobs->len; i++)
     {
       ZimTensorBlob *blob = &g_array_index (self->blobs, ZimTensorBlob, i);
@@ -145,6 +150,7 @@ gboolean
 zim_create (const char          *root,
             const ZimStoreName  *name,
             ZimCheckpoint       *checkpoint,
+            ZimQuantizePlan     *quantize,
             const ZimReport     *report,
             GCancellable        *cancellable,
             GError             **error)
@@ -155,6 +161,7 @@ zim_create (const char          *root,
   g_auto(Create) self = {
     .root = root,
     .checkpoint = checkpoint,
+    .quantize = quantize,
     .report = report,
     .blobs = g_array_new (FALSE, TRUE, sizeof (ZimTensorBlob)),
     .order = g_ptr_array_new (),

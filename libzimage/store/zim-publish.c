@@ -25,18 +25,42 @@ struct _ZimPublish {
 /* Tensors */
 
 static void
+add_tensor (ZimPublish   *self,
+            const char   *name,
+            const char   *hex,
+            guint64       size,
+            const char   *dtype,
+            guint         n_dims,
+            const gint64 *dims,
+            const char   *from)
+{
+  ZimLayer *layer = zim_manifest_add (self->manifest, ZIM_MEDIA_TYPE_TENSOR, name, hex, size);
+
+  layer->dtype = g_strdup (dtype);
+  layer->has_shape = TRUE;
+  layer->n_dims = n_dims;
+  layer->from = g_strdup (from);
+  memcpy (layer->dims, dims, n_dims * sizeof *dims);
+}
+
+static void
 list_tensors (ZimPublish *self)
 {
   for (guint i = 0; i < self->n_blobs; i++)
     {
       const ZimTensorBlob *blob = &self->blobs[i];
-      ZimLayer *layer = zim_manifest_add (self->manifest, ZIM_MEDIA_TYPE_TENSOR, blob->name, blob->hex, blob->size);
+      gsize stem = strlen (blob->name) - (g_str_has_suffix (blob->name, ".weight") ? strlen (".weight") : 0);
 
-      layer->dtype = g_strdup (zim_dtype_name (blob->dtype));
-      layer->has_shape = TRUE;
-      layer->n_dims = blob->weight->n_dims;
-      layer->from = g_strdup (blob->from);
-      memcpy (layer->dims, blob->weight->dims, layer->n_dims * sizeof *layer->dims);
+      add_tensor (self, blob->name, blob->hex, blob->size, zim_dtype_name (blob->dtype),
+                  blob->weight->n_dims, blob->weight->dims, blob->from);
+      for (guint j = 0; j < blob->n_sides; j++)
+        {
+          const ZimSideBlob *side = &blob->sides[j];
+          g_autofree char *name = g_strdup_printf ("%.*s%s", (int) stem, blob->name, side->suffix);
+
+          add_tensor (self, name, side->hex, side->size, side->dtype, side->n_dims, side->dims,
+                      blob->from);
+        }
     }
 }
 

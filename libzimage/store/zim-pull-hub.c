@@ -237,9 +237,9 @@ fetch_tensor (Pull           *self,
   zim_source_free (local.source);
   if (!ok)
     return FALSE;
-  blob->dtype = local.dtype;
-  blob->size = local.size;
-  memcpy (blob->hex, local.hex, sizeof blob->hex);
+  local.source = NULL;
+  local.offset = blob->offset;
+  *blob = local;
   zim_tensor_blob_note (blob, self->journal, key);
   g_unlink (partial.path);
   return TRUE;

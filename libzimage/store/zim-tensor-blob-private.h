@@ -2,7 +2,11 @@
  *
  * The blob is a safetensors file of one tensor called “data”, without the tensor's name, so that weights that are the
  * same are one blob whatever they are called. The weight is read where its file has it, in pieces: none is ever in
- * memory as a whole. F32 that is exact in BF16 becomes BF16.
+ * memory as a whole but what is quantized. F32 that is exact in BF16 becomes BF16.
+ *
+ * GGUF's blocks are U8 [rows, bytes of a row], their type and shape being in the manifest. Scales of FP8 and I8 are a
+ * blob of their own, X.weight_scale, and how I8 was rotated is one, X.comfy_quant, as ComfyUI has them. INT4 and INT8
+ * are Ollama's: one file with three tensors, which have names.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -13,6 +17,7 @@
 #include "store/zim-journal-private.h"
 #include "store/zim-report-private.h"
 #include "store/zim-sha256-private.h"
+#include "store/zim-side-blob-private.h"
 
 G_BEGIN_DECLS
 
@@ -36,14 +41,18 @@ typedef struct {
   ZimSource        *source; /* (nullable): no file has it, it is in memory */
   guint64           offset; /* in the source */
   const char       *from;   /* (nullable) for the manifest */
+  gboolean          quantize;
+  ZimDType          target; /* if it is quantized */
 
   /* The result. */
   ZimDType          dtype;
   guint64           size;   /* of the blob */
   char              hex[ZIM_SHA256_HEX + 1];
+  ZimSideBlob       sides[ZIM_MAX_SIDES];
+  guint             n_sides;
 } ZimTensorBlob;
 
-/* Hashes the weight and stores it unless it is there. */
+/* Hashes the weight and stores it unless it is there, with what goes with it. */
 gboolean    zim_tensor_blob_make       (ZimTensorBlob          *self,
                                         const char             *root,
                                         const ZimReport        *report,

@@ -5,14 +5,17 @@
 
 #include "config.h"
 
+#include "formats/zim-quantize-private.h"
 #include "store/zim-blobs-private.h"
 #include "store/zim-tensor-blob-private.h"
+#include "store/zim-tensor-header-private.h"
 #include "zim-error.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gi18n-lib.h>
 #include <glib/gstdio.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -198,22 +201,7 @@ run_pass (Pass      *pass,
   return TRUE;
 }
 
-/* As Ollama has it: padded with spaces to a multiple of 8. */
-static GString *
-make_header (const ZimTensorBlob *self,
-             guint64              size)
-{
-  GString *header = g_string_new (NULL);
-
-  g_string_append_printf (header, "{\"data\":{\"dtype\":\"%s\",\"shape\":[", zim_dtype_name (self->dtype));
-  for (guint i = 0; i < self->weight->n_dims; i++)
-    g_string_append_printf (header, "%s%" G_GINT64_FORMAT, i > 0 ? "," : "", self->weight->dims[i]);
-  g_string_append_printf (header, "],\"data_offsets\":[0,%" G_GUINT64_FORMAT "]}}", size);
-  while (header->len % 8 != 0)
-    g_string_append_c (header, ' ');
-  return header;
-}
-
+/* The header, whose size and that of all that follows it is the blob's. */
 static gboolean
 put_header (const ZimTensorBlob  *self,
             SinkFunc              func,
@@ -221,12 +209,29 @@ put_header (const ZimTensorBlob  *self,
             guint64              *blob_size,
             GError              **error)
 {
-  guint64 size = self->dtype == self->weight->dtype ? self->weight->size : self->weight->size / 2;
-  g_autoptr(GString) header = make_header (self, size);
+  const char *name = strchr (self->name, '/');
+  g_autoptr(GString) header = zim_tensor_header (self->weight, self->dtype, name != NULL ? name + 1 : self->name);
   guint64 length = GUINT64_TO_LE ((guint64) header->len);
 
-  *blob_size = sizeof length + header->len + size;
+  *blob_size = sizeof length + header->len +
+               zim_dtype_row_size (self->dtype, (gsize) zim_weight_n_elements (self->weight)) +
+               (zim_dtype_is_affine (self->dtype) ? 2 * zim_affine_size (self->weight) : 0);
   return func (sink, &length, sizeof length, error) && func (sink, header->str, header->len, error);
+}
+
+/* What follows the values. */
+static gboolean
+put_scales (const ZimTensorBlob  *self,
+            SinkFunc              func,
+            gpointer              sink,
+            GError              **error)
+{
+  gsize size;
+
+  if (!zim_dtype_is_affine (self->dtype))
+    return TRUE;
+  size = (gsize) zim_affine_size (self->weight);
+  return func (sink, self->weight->scales, size, error) && func (sink, self->weight->biases, size, error);
 }
 
 static gboolean
@@ -258,7 +263,8 @@ hash (ZimTensorBlob  *self,
 
   zim_sha256_init (&sha256);
   if (!put_header (self, hash_sink, &sha256, &self->size, error) ||
-      !run_pass (pass, 0, hash_sink, &sha256, &narrowed, error))
+      !run_pass (pass, 0, hash_sink, &sha256, &narrowed, error) ||
+      !put_scales (self, hash_sink, &sha256, error))
     return FALSE;
   if (!narrowed)
     {
@@ -309,16 +315,29 @@ store (ZimTensorBlob  *self,
   return zim_blob_writer_open (&writer, root, error) &&
          put_header (self, write_sink, &writer, &size, error) &&
          run_pass (pass, copy_range (pass, &writer), write_sink, &writer, &narrowed, error) &&
+         put_scales (self, write_sink, &writer, error) &&
          check_unchanged (self->source, error) &&
          zim_blob_writer_commit (&writer, self->hex, error);
 }
 
-gboolean
-zim_tensor_blob_make (ZimTensorBlob    *self,
-                      const char       *root,
-                      const ZimReport  *progress,
-                      GCancellable     *cancellable,
-                      GError          **error)
+static gboolean
+put_sides (ZimTensorBlob  *self,
+           const char     *root,
+           GError        **error)
+{
+  self->n_sides = zim_side_blobs_list (self->weight, self->weight->scales != NULL, self->sides);
+  for (guint i = 0; i < self->n_sides; i++)
+    if (!zim_side_blob_put (&self->sides[i], self->weight, root, error))
+      return FALSE;
+  return TRUE;
+}
+
+static gboolean
+make_as_it_is (ZimTensorBlob    *self,
+               const char       *root,
+               const ZimReport  *progress,
+               GCancellable     *cancellable,
+               GError          **error)
 {
   Pass pass = { .blob = self, .report = progress, .cancellable = cancellable };
 
@@ -329,7 +348,59 @@ zim_tensor_blob_make (ZimTensorBlob    *self,
   if (!zim_blobs_has (root, self->hex, self->size) && !store (self, root, &pass, error))
     return FALSE;
   report (&pass, self->weight->size);
-  return TRUE;
+  return put_sides (self, root, error);
+}
+
+/* Lets go of the pages of a mapped file that have been read. */
+static void
+forget_pages (const ZimWeight *weight)
+{
+  gsize page = (gsize) sysconf (_SC_PAGESIZE), start = ((gsize) weight->data + page - 1) / page * page;
+  gsize end = ((gsize) weight->data + weight->size) / page * page;
+
+  if (end > start)
+    madvise ((void *) start, end - start, MADV_DONTNEED);
+}
+
+/* The one time that all of a tensor is in memory. */
+static gboolean
+make_quantized (ZimTensorBlob    *self,
+                const char       *root,
+                const ZimReport  *progress,
+                GCancellable     *cancellable,
+                GError          **error)
+{
+  const ZimReport silent = { NULL };
+  const ZimWeight *weight = self->weight;
+  ZimSource *source = self->source;
+  ZimWeight quantized;
+  gboolean ok;
+
+  if (!zim_quantize (weight, self->target, &quantized, cancellable, error))
+    return FALSE;
+  self->weight = &quantized;
+  self->source = NULL;
+  ok = make_as_it_is (self, root, &silent, cancellable, error);
+  self->weight = weight;
+  self->source = source;
+  zim_quantize_clear (&quantized);
+  if (source != NULL)
+    forget_pages (weight);
+  if (ok)
+    zim_report_done (progress, weight->size, self->name);
+  return ok && check_unchanged (source, error);
+}
+
+gboolean
+zim_tensor_blob_make (ZimTensorBlob    *self,
+                      const char       *root,
+                      const ZimReport  *progress,
+                      GCancellable     *cancellable,
+                      GError          **error)
+{
+  if (self->quantize)
+    return make_quantized (self, root, progress, cancellable, error);
+  return make_as_it_is (self, root, progress, cancellable, error);
 }
 
 char *
@@ -341,20 +412,49 @@ zim_tensor_blob_get_key (const ZimTensorBlob *self)
   if (source == NULL)
     return NULL;
   return g_strdup_printf ("%" G_GINT64_MODIFIER "x:%" G_GINT64_MODIFIER "x:%" G_GUINT64_FORMAT ":%" G_GINT64_FORMAT
-                          ":%" G_GUINT64_FORMAT ":%s%s",
+                          ":%" G_GUINT64_FORMAT ":%s%s%s%s",
                           source->device, source->inode, source->size, source->modified,
-                          self->offset, zim_dtype_name (self->weight->dtype), shape);
+                          self->offset, zim_dtype_name (self->weight->dtype), shape,
+                          self->quantize ? ">" : "", self->quantize ? zim_dtype_name (self->target) : "");
 }
 
+/* “sha256:… SIZE TYPE”, and digest and size of each side. */
 void
 zim_tensor_blob_note (const ZimTensorBlob *self,
                       ZimJournal          *journal,
                       const char          *key)
 {
-  g_autofree char *value = g_strdup_printf ("sha256:%s %" G_GUINT64_FORMAT " %s",
-                                            self->hex, self->size, zim_dtype_name (self->dtype));
+  g_autoptr(GString) value = g_string_new (NULL);
 
-  zim_journal_note (journal, key, value);
+  g_string_append_printf (value, "sha256:%s %" G_GUINT64_FORMAT " %s",
+                          self->hex, self->size, zim_dtype_name (self->dtype));
+  for (guint i = 0; i < self->n_sides; i++)
+    g_string_append_printf (value, " sha256:%s %" G_GUINT64_FORMAT, self->sides[i].hex, self->sides[i].size);
+  zim_journal_note (journal, key, value->str);
+}
+
+/* The blob that two words tell of, if it is there. */
+static gboolean
+recall_blob (char       **words,
+             const char  *root,
+             char        *hex,
+             guint64     *size)
+{
+  return zim_sha256_parse (words[0], hex) &&
+         g_ascii_string_to_unsigned (words[1], 10, 0, G_MAXINT64, size, NULL) &&
+         zim_blobs_has (root, hex, *size);
+}
+
+static guint
+list_sides (ZimTensorBlob *self)
+{
+  ZimWeight weight = *self->weight;
+
+  if (!self->quantize)
+    return zim_side_blobs_list (&weight, weight.scales != NULL, self->sides);
+  weight = (ZimWeight) { .dtype = self->target, .n_dims = weight.n_dims, .group = (gsize) weight.dims[1] };
+  memcpy (weight.dims, self->weight->dims, sizeof weight.dims);
+  return zim_side_blobs_list (&weight, self->target == ZIM_DTYPE_F8_E4M3, self->sides);
 }
 
 gboolean
@@ -364,11 +464,16 @@ zim_tensor_blob_recall (ZimTensorBlob *self,
                         const char    *key)
 {
   const char *value = zim_journal_lookup (journal, key);
-  g_auto(GStrv) parts = value != NULL ? g_strsplit (value, " ", -1) : NULL;
+  g_auto(GStrv) words = value != NULL ? g_strsplit (value, " ", -1) : NULL;
 
-  return parts != NULL && g_strv_length (parts) == 3 && zim_sha256_parse (parts[0], self->hex) &&
-         g_ascii_string_to_unsigned (parts[1], 10, 0, G_MAXINT64, &self->size, NULL) &&
-         zim_dtype_from_name (parts[2], &self->dtype) && zim_blobs_has (root, self->hex, self->size);
+  self->n_sides = list_sides (self);
+  if (words == NULL || g_strv_length (words) != 3 + 2 * self->n_sides ||
+      !recall_blob (words, root, self->hex, &self->size) || !zim_dtype_from_name (words[2], &self->dtype))
+    return FALSE;
+  for (guint i = 0; i < self->n_sides; i++)
+    if (!recall_blob (words + 3 + 2 * i, root, self->sides[i].hex, &self->sides[i].size))
+      return FALSE;
+  return TRUE;
 }
 
 /* Zeros behind each value, which is what narrowing took. */

@@ -79,6 +79,19 @@ class Models(StoreCase):
         self.create('whole')
         self.assertEqual(self.picture('parts'), self.picture('whole'))
 
+    def test_create_quantized(self):
+        self.create('whole')
+        self.create('small', '--quantize', 'fp8', '--keep', r'layers\.0\.=int8', '--keep', 'adaLN=bf16')
+        shown = self.zimage('show', 'small', '-v').out
+        self.assertRegex(shown, r'quantization +F8_E4M3')
+        self.assertRegex(shown, r'layers\.0\.attention\.to_q\.weight +INT8')
+        self.assertRegex(shown, r'layers\.1\.adaLN_modulation\.0\.weight +BF16')
+        self.assertNotEqual(self.picture('small'), self.picture('whole'))
+        self.zimage('create', 'again', '-f', test_cli.model, '-q', 'q8_0')
+        self.assertIn('expected one of fp8, q8_0', self.zimage('create', 'bad', '-q', 'q9', '-f', test_cli.model,
+                                                               code=1).err)
+        self.assertEqual(self.names(), ['again:latest', 'small:latest', 'whole:latest'])
+
     def test_create_of_several(self):
         """What a file or folder is, it tells itself."""
         folder = test_cli.model

@@ -96,8 +96,8 @@ test_error (gconstpointer data)
     }
 }
 
-/* Values of which the type's codes are multiples, all codes among them: they come back as they were. K-quants choose one
- * scale for several blocks, and do not meet it always. */
+/* Values of which the type's codes are multiples, all codes among them: they come back as they were. K-quants choose
+ * one scale for several blocks, and do not meet it always. */
 static float
 get_exact (const char *name,
            guint       i)

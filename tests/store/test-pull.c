@@ -99,7 +99,7 @@ world_init (void)
   folder_write (&world.folder, "source/tokenizer/tokenizer.json", contents, -1);
   source = zim_checkpoint_open_folder (world.source, NULL, &error);
   g_assert_no_error (error);
-  zim_create (world.origin, name, source, &report, NULL, &error);
+  zim_create (world.origin, name, source, NULL, &report, NULL, &error);
   g_assert_no_error (error);
   write_listing (world.source, "listing.json", TRUE);
   world.server = pull_server_new (world.source, world.origin, world.listing);

@@ -84,7 +84,7 @@ create (Fixture    *fixture,
   const ZimReport report = { NULL };
   GError *error = NULL;
 
-  zim_create (fixture->root, name, source, &report, NULL, &error);
+  zim_create (fixture->root, name, source, NULL, &report, NULL, &error);
   g_assert_no_error (error);
 }
 
@@ -277,7 +277,7 @@ test_narrowed (Fixture       *fixture,
   GError *error = NULL;
 
   foreach_tensor (&fixture->config, request, source);
-  zim_create (fixture->root, name, source, &report, NULL, &error);
+  zim_create (fixture->root, name, source, NULL, &report, NULL, &error);
   g_assert_no_error (error);
   opened = open_named (fixture, "a", &error);
   g_assert_no_error (error);
@@ -727,7 +727,7 @@ test_resume (Fixture       *fixture,
       const ZimReport report = { watch_cb, &watch };
       GError *error = NULL;
 
-      g_assert_false (zim_create (fixture->root, name, source, &report, cancellable, &error));
+      g_assert_false (zim_create (fixture->root, name, source, NULL, &report, cancellable, &error));
       g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
       g_clear_error (&error);
       assert_open_fails (fixture, "a", ZIM_ERROR_NOT_FOUND, "There is no model");
@@ -746,7 +746,7 @@ test_resume (Fixture       *fixture,
     const ZimReport report = { watch_cb, &watch };
     GError *error = NULL;
 
-    g_assert_true (zim_create (fixture->root, name, source, &report, NULL, &error));
+    g_assert_true (zim_create (fixture->root, name, source, NULL, &report, NULL, &error));
     g_assert_no_error (error);
     g_assert_cmpuint (watch.done, ==, watch.total);
   }
@@ -782,7 +782,7 @@ test_changed_source (Fixture       *fixture,
   const ZimReport report = { watch_cb, &watch };
   GError *error = NULL;
 
-  g_assert_false (zim_create (fixture->root, name, source, &report, NULL, &error));
+  g_assert_false (zim_create (fixture->root, name, source, NULL, &report, NULL, &error));
   assert_and_clear_error (&error, ZIM_ERROR_BAD_FILE, "was changed while it was read");
 }
 
@@ -807,7 +807,7 @@ test_full_disk (Fixture       *fixture,
     g_autofree char *partial = folder_file (&fixture->folder, "fresh/partial");
     g_autoptr(GPtrArray) names = NULL;
 
-    g_assert_false (zim_create (fresh, name, source, &report, NULL, &error));
+    g_assert_false (zim_create (fresh, name, source, NULL, &report, NULL, &error));
     g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &old), ==, 0);
     signal (SIGXFSZ, SIG_DFL);
     g_assert_error (error, G_FILE_ERROR, G_FILE_ERROR_FAILED);
@@ -864,7 +864,7 @@ test_list_model (Fixture       *fixture,
   g_assert_true (zim_store_refresh (store, NULL, &error));
   g_assert_cmpuint (g_list_model_get_n_items (G_LIST_MODEL (store)), ==, 0);
 
-  g_assert_true (zim_store_create (store, "b", model, transfer, NULL, &error));
+  g_assert_true (zim_store_create (store, "b", model, NULL, NULL, transfer, NULL, &error));
   g_assert_no_error (error);
   g_assert_cmpuint (zim_transfer_get_total (transfer), ==, zim_transfer_get_completed (transfer));
   g_assert_cmpuint (zim_transfer_get_total (transfer), ==, zim_model_get_size (model));
@@ -889,7 +889,7 @@ test_list_model (Fixture       *fixture,
   g_assert_cmpuint (g_strv_length (faults), ==, 0);
   g_assert_true (zim_store_prune (store, &freed, NULL, &error));
   g_assert_cmpuint (freed, ==, 0);
-  g_assert_false (zim_store_create (store, "../b", model, NULL, NULL, &error));
+  g_assert_false (zim_store_create (store, "../b", model, NULL, NULL, NULL, NULL, &error));
   assert_and_clear_error (&error, ZIM_ERROR_INVALID_PARAMS, "is no name of a model");
 }
 
@@ -922,7 +922,7 @@ test_async (Fixture       *fixture,
   GError *error = NULL;
   guint64 freed = 1;
 
-  zim_store_create_async (store, "a", model, NULL, NULL, ready_cb, &waiting);
+  zim_store_create_async (store, "a", model, NULL, NULL, NULL, NULL, ready_cb, &waiting);
   result = wait_for (&waiting);
   g_assert_true (zim_store_create_finish (store, result, &error));
   g_assert_cmpuint (g_list_model_get_n_items (G_LIST_MODEL (store)), ==, 1);
@@ -957,7 +957,7 @@ test_async (Fixture       *fixture,
 
   g_clear_object (&result);
   g_cancellable_cancel (cancelled);
-  zim_store_create_async (store, "c", model, NULL, cancelled, ready_cb, &waiting);
+  zim_store_create_async (store, "c", model, NULL, NULL, NULL, cancelled, ready_cb, &waiting);
   result = wait_for (&waiting);
   g_assert_false (zim_store_create_finish (store, result, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
