@@ -26,6 +26,7 @@ typedef struct {
   guint8         *mapped;    /* (nullable) */
   gboolean        is_cached; /* the host reads it fast */
   gsize           size;
+  gsize           cost;      /* bytes of the heap that the budget is of; 0 for memory elsewhere */
   GArray         *gaps;      /* of Gap, in the order of their places */
 } ZimVkBlock;
 
@@ -52,8 +53,25 @@ gboolean     zim_vk_memory_alloc      (ZimVkDevice      *device,
                                        GError          **error);
 void         zim_vk_memory_release    (ZimVkDevice      *device,
                                        ZimVkSpan        *span);
+/* Bytes that all blocks may take together from now on, the device's size at most. Device memory then comes in blocks of
+ * just its size, so that a plan of what is allocated holds. */
+void         zim_vk_memory_set_budget (ZimVkDevice      *device,
+                                       guint64           budget);
+/* Bytes as they are allocated under a budget */
+gsize        zim_vk_memory_round      (ZimVkDevice      *device,
+                                       gsize             size);
+/* Whether blocks of that kind take memory of the device's largest heap */
+gboolean     zim_vk_memory_is_counted (ZimVkDevice      *device,
+                                       ZimVkMemoryKind   kind);
+/* Whether the host writes to that kind of memory itself; is_cached: and reads it fast */
+gboolean     zim_vk_memory_is_mapped  (ZimVkDevice      *device,
+                                       gboolean         *is_cached);
 /* Bytes of all spans of device memory */
 gsize        zim_vk_memory_get_size   (ZimVkDevice      *device);
+/* Bytes of all blocks now, and the most that they were since reset_peak () */
+guint64      zim_vk_memory_get_allocated (ZimVkDevice   *device);
+guint64      zim_vk_memory_get_peak   (ZimVkDevice      *device);
+void         zim_vk_memory_reset_peak (ZimVkDevice      *device);
 /* Bytes of the largest span */
 gsize        zim_vk_memory_get_max    (ZimVkDevice      *device);
 

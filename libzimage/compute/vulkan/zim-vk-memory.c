@@ -24,26 +24,23 @@ struct _ZimVkMemory {
   ZimVkDevice *device; /* not owned */
   GPtrArray   *blocks; /* of ZimVkBlock */
   gsize        used;   /* bytes of all spans of device memory */
+  gsize        granule;   /* blocks are multiples of it */
+  guint64      allocated; /* bytes of all blocks in the largest heap */
+  guint64      peak;      /* the most that allocated was */
+  guint64      budget;    /* what allocated may become */
+  gboolean     is_exact;  /* device memory is not taken beforehand */
 };
 
 static void
 block_free (ZimVkBlock  *block,
             ZimVkDevice *device)
 {
+  if (device->memory != NULL)
+    device->memory->allocated -= block->cost;
   device->vk.DestroyBuffer (device->handle, block->buffer, NULL);
   device->vk.FreeMemory (device->handle, block->memory, NULL);
   g_clear_pointer (&block->gaps, g_array_unref);
   g_free (block);
-}
-
-ZimVkMemory *
-zim_vk_memory_new (ZimVkDevice *device)
-{
-  ZimVkMemory *self = g_new0 (ZimVkMemory, 1);
-
-  self->device = device;
-  self->blocks = g_ptr_array_new ();
-  return self;
 }
 
 void
@@ -116,6 +113,15 @@ choose_type (const ZimVkPhysical *physical,
 
 /* Blocks */
 
+static gboolean
+is_counted (const ZimVkPhysical *physical,
+            guint                type)
+{
+  const VkPhysicalDeviceMemoryProperties *memory = &physical->memory;
+
+  return memory->memoryHeaps[memory->memoryTypes[type].heapIndex].size >= physical->info.memory;
+}
+
 static VkResult
 create_buffer (ZimVkDevice *device,
                ZimVkBlock  *block)
@@ -153,6 +159,13 @@ allocate (ZimVkDevice *device,
   info.memoryTypeIndex = choose_type (device->physical, needs.memoryTypeBits, block->kind);
   if (info.memoryTypeIndex == G_MAXUINT)
     return VK_ERROR_OUT_OF_DEVICE_MEMORY;
+  if (is_counted (device->physical, info.memoryTypeIndex))
+    {
+      if (needs.size > device->memory->budget || device->memory->allocated > device->memory->budget - needs.size)
+        return VK_ERROR_OUT_OF_DEVICE_MEMORY;
+      block->cost = needs.size;
+      device->memory->allocated += block->cost;
+    }
   result = device->vk.AllocateMemory (device->handle, &info, NULL, &block->memory);
   if (result == VK_SUCCESS)
     result = device->vk.BindBufferMemory (device->handle, block->buffer, block->memory, 0);
@@ -164,7 +177,71 @@ allocate (ZimVkDevice *device,
   address.buffer = block->buffer;
   if (result == VK_SUCCESS)
     block->address = device->vk.GetBufferDeviceAddress (device->handle, &address);
+  if (result == VK_SUCCESS)
+    device->memory->peak = MAX (device->memory->peak, device->memory->allocated);
   return result;
+}
+
+/* What memory of any buffer is like: its alignment, and the types that it can be of. */
+static VkMemoryRequirements
+find_requirements (ZimVkDevice *device)
+{
+  ZimVkBlock block = { .size = ALIGNMENT };
+  VkMemoryRequirements needs = { ALIGNMENT, ALIGNMENT, G_MAXUINT32 };
+
+  if (create_buffer (device, &block) == VK_SUCCESS)
+    device->vk.GetBufferMemoryRequirements (device->handle, block.buffer, &needs);
+  device->vk.DestroyBuffer (device->handle, block.buffer, NULL);
+  return needs;
+}
+
+ZimVkMemory *
+zim_vk_memory_new (ZimVkDevice *device)
+{
+  ZimVkMemory *self = g_new0 (ZimVkMemory, 1);
+
+  self->device = device;
+  self->blocks = g_ptr_array_new ();
+  self->granule = MAX (find_requirements (device).alignment, ALIGNMENT);
+  self->budget = device->physical->info.memory;
+  return self;
+}
+
+void
+zim_vk_memory_set_budget (ZimVkDevice *device,
+                          guint64      budget)
+{
+  device->memory->budget = MIN (budget, device->physical->info.memory);
+  device->memory->is_exact = TRUE;
+}
+
+gsize
+zim_vk_memory_round (ZimVkDevice *device,
+                     gsize        size)
+{
+  gsize granule = device->memory->granule;
+
+  return MAX (size + granule - 1, granule) / granule * granule;
+}
+
+gboolean
+zim_vk_memory_is_counted (ZimVkDevice     *device,
+                          ZimVkMemoryKind  kind)
+{
+  guint type = choose_type (device->physical, find_requirements (device).memoryTypeBits, kind);
+
+  return type != G_MAXUINT && is_counted (device->physical, type);
+}
+
+gboolean
+zim_vk_memory_is_mapped (ZimVkDevice *device,
+                         gboolean    *is_cached)
+{
+  guint type = choose_type (device->physical, find_requirements (device).memoryTypeBits, ZIM_VK_MEMORY_DEVICE);
+  VkMemoryPropertyFlags flags = type != G_MAXUINT ? device->physical->memory.memoryTypes[type].propertyFlags : 0;
+
+  *is_cached = (flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT) != 0;
+  return (flags & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT) && !zim_is_disabled (ZIM_DISABLE_MAPPING);
 }
 
 static void
@@ -253,7 +330,9 @@ zim_vk_memory_fits (ZimVkDevice  *device,
                     const char   *what,
                     GError      **error)
 {
-  if (size <= device->physical->info.memory && device->memory->used <= device->physical->info.memory - size)
+  guint64 most = device->memory->budget;
+
+  if (size <= most && device->memory->used <= most - size)
     return TRUE;
   set_memory_error (device, size, what, error);
   return FALSE;
@@ -271,7 +350,7 @@ zim_vk_memory_alloc (ZimVkDevice      *device,
   ZimVkBlock *block;
   Gap whole = { 0, 0 };
 
-  size = MAX (size + ALIGNMENT - 1, ALIGNMENT) / ALIGNMENT * ALIGNMENT;
+  size = zim_vk_memory_round (device, size);
   if (kind == ZIM_VK_MEMORY_DEVICE && !zim_vk_memory_fits (device, size, what, error))
     return FALSE;
   if (size > zim_vk_memory_get_max (device))
@@ -282,11 +361,11 @@ zim_vk_memory_alloc (ZimVkDevice      *device,
   for (guint i = 0; i < self->blocks->len; i++)
     {
       block = g_ptr_array_index (self->blocks, i);
-      if (block->kind == kind && take (self, block, size, span))
+      if (block->kind == kind && !self->is_exact && take (self, block, size, span))
         return TRUE;
     }
   /* What is large gets a block of its own, which goes when it is released. */
-  whole.size = kind == ZIM_VK_MEMORY_DEVICE && size < BLOCK_SIZE / 4 ? BLOCK_SIZE : size;
+  whole.size = kind == ZIM_VK_MEMORY_DEVICE && !self->is_exact && size < BLOCK_SIZE / 4 ? BLOCK_SIZE : size;
   whole.size = MIN (whole.size, MAX (device->physical->info.memory / 16 / ALIGNMENT * ALIGNMENT, size));
   block = block_new (device, kind, whole.size, what, error);
   if (block == NULL)
@@ -340,6 +419,10 @@ zim_vk_memory_release (ZimVkDevice *device,
   if (zim_debug (ZIM_DEBUG_MEMORY))
     zim_debug_print ("memory: a block of %" G_GSIZE_FORMAT " MiB is given back", block->size >> 20);
   g_ptr_array_remove (device->memory->blocks, block);
+  /* A run that was cancelled may have left copies to it on their way. */
+  zim_vk_queue_wait (device, &device->compute, device->compute.submitted, NULL);
+  if (device->has_copy_queue)
+    zim_vk_queue_wait (device, &device->copy, device->copy.submitted, NULL);
   block_free (block, device);
 }
 
@@ -347,4 +430,22 @@ gsize
 zim_vk_memory_get_size (ZimVkDevice *device)
 {
   return device->memory->used;
+}
+
+guint64
+zim_vk_memory_get_allocated (ZimVkDevice *device)
+{
+  return device->memory->allocated;
+}
+
+guint64
+zim_vk_memory_get_peak (ZimVkDevice *device)
+{
+  return device->memory->peak;
+}
+
+void
+zim_vk_memory_reset_peak (ZimVkDevice *device)
+{
+  device->memory->peak = device->memory->allocated;
 }
