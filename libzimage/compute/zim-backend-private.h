@@ -43,6 +43,24 @@ typedef void (*ZimDumpFunc) (const char  *name,
                              const float *data,
                              gpointer     user_data);
 
+/* What programs need of a device's memory, in bytes as they are allocated. */
+typedef struct {
+  gsize arena;   /* of the largest program */
+  gsize own;     /* of all programs beside the arena: inputs, tables */
+  gsize states;  /* of all that they name */
+  gsize weights; /* of copies of all weights; 0 where they are read as they are mapped */
+  gsize window;  /* the least through which weights can be streamed instead */
+  gsize staging; /* for data on its way, of the device as a whole */
+} ZimNeeds;
+
+/* How the weights of some programs lie on the device. */
+typedef struct {
+  gsize resident; /* bytes that stay; not less than all of them: nothing is streamed */
+  gsize window;   /* bytes through which the rest is streamed, in two halves: one is written while one is computed with */
+} ZimPlacement;
+
+#define ZIM_BACKEND_N_SETS 3 /* of weights that come and go together */
+
 struct _ZimBackendClass {
   GObjectClass parent_class;
 
@@ -62,6 +80,22 @@ struct _ZimBackendClass {
                                   ZimState      *state,
                                   gconstpointer  data);
   void           (*trim)         (ZimBackend    *self); /* (nullable) */
+  /* NULL where weights are read as they are mapped: */
+  guint64        (*get_available) (ZimBackend   *self);
+  void           (*set_budget)   (ZimBackend    *self,
+                                  guint64        budget);
+  guint64        (*get_peak)     (ZimBackend    *self);
+  void           (*measure)      (ZimBackend    *self,
+                                  GPtrArray     *executables,
+                                  ZimNeeds      *needs);
+  void           (*place)        (ZimBackend    *self,
+                                  guint          set,
+                                  GPtrArray     *executables,
+                                  const ZimPlacement *placement);
+  gboolean       (*enter)        (ZimBackend    *self,
+                                  guint          set,
+                                  const ZimNeeds *needs,
+                                  GError       **error);
   double         (*measure_peak) (ZimBackend    *self,
                                   ZimPrecision   precision);
 };
@@ -91,6 +125,28 @@ gboolean       zim_backend_reserve       (ZimBackend         *self,
 /* Frees the copies of weights that no executable uses. A backend may keep copies by the address of a weight's data:
  * when weights are unmapped, or change, their executables go first and then this is called. */
 void           zim_backend_trim          (ZimBackend         *self);
+/* Memory of its own that the device has for this backend, what it holds already included; 0 if it has none. */
+guint64        zim_backend_get_available (ZimBackend         *self);
+/* What is allocated from now on is not more than that, all together; the peak is counted anew. */
+void           zim_backend_set_budget    (ZimBackend         *self,
+                                          guint64             budget);
+/* The most that was allocated since the budget was set; 0 if the device has no memory of its own. */
+guint64        zim_backend_get_peak      (ZimBackend         *self);
+/* executables: of ZimExecutable, which may share weights and states */
+void           zim_backend_measure       (ZimBackend         *self,
+                                          GPtrArray          *executables,
+                                          ZimNeeds           *needs);
+/* Says where the weights of these executables, and of all others with the same weights, are put from now on. Weights
+ * that are in their place already stay there. */
+void           zim_backend_place         (ZimBackend         *self,
+                                          guint               set,
+                                          GPtrArray          *executables,
+                                          const ZimPlacement *placement);
+/* Makes room for that set's programs: what they need not is given up as far as the budget asks for it. */
+gboolean       zim_backend_enter         (ZimBackend         *self,
+                                          guint               set,
+                                          const ZimNeeds     *needs,
+                                          GError            **error);
 /* Multiply-add rate of the widest dot instruction of that precision on all threads, FLOP/s. */
 double         zim_backend_measure_peak  (ZimBackend         *self,
                                           ZimPrecision        precision);

@@ -66,6 +66,93 @@ zim_backend_trim (ZimBackend *self)
     ZIM_BACKEND_GET_CLASS (self)->trim (self);
 }
 
+guint64
+zim_backend_get_available (ZimBackend *self)
+{
+  ZimBackendClass *class = ZIM_BACKEND_GET_CLASS (self);
+
+  return class->get_available != NULL ? class->get_available (self) : 0;
+}
+
+void
+zim_backend_set_budget (ZimBackend *self,
+                        guint64     budget)
+{
+  ZimBackendClass *class = ZIM_BACKEND_GET_CLASS (self);
+
+  if (class->set_budget != NULL)
+    class->set_budget (self, budget);
+}
+
+guint64
+zim_backend_get_peak (ZimBackend *self)
+{
+  ZimBackendClass *class = ZIM_BACKEND_GET_CLASS (self);
+
+  return class->get_peak != NULL ? class->get_peak (self) : 0;
+}
+
+static gsize
+sum_states (GPtrArray *executables)
+{
+  g_autoptr(GHashTable) seen = g_hash_table_new (NULL, NULL);
+  gsize sum = 0;
+
+  for (guint i = 0; i < executables->len; i++)
+    {
+      GPtrArray *tensors = zim_program_get_tensors (zim_executable_get_program (g_ptr_array_index (executables, i)));
+
+      for (guint j = 0; j < tensors->len; j++)
+        {
+          const ZimTensor *tensor = g_ptr_array_index (tensors, j);
+
+          if (tensor->state != NULL && g_hash_table_add (seen, tensor->state))
+            sum += (gsize) tensor->state->rows * tensor->state->cols * zim_dtype_size (tensor->state->dtype);
+        }
+    }
+  return sum;
+}
+
+void
+zim_backend_measure (ZimBackend *self,
+                     GPtrArray  *executables,
+                     ZimNeeds   *needs)
+{
+  ZimBackendClass *class = ZIM_BACKEND_GET_CLASS (self);
+
+  *needs = (ZimNeeds) { 0 };
+  for (guint i = 0; i < executables->len; i++)
+    needs->arena = MAX (needs->arena, zim_executable_get_arena_size (g_ptr_array_index (executables, i)));
+  needs->states = sum_states (executables);
+  if (class->measure != NULL)
+    class->measure (self, executables, needs);
+}
+
+void
+zim_backend_place (ZimBackend         *self,
+                   guint               set,
+                   GPtrArray          *executables,
+                   const ZimPlacement *placement)
+{
+  ZimBackendClass *class = ZIM_BACKEND_GET_CLASS (self);
+
+  g_assert (set < ZIM_BACKEND_N_SETS);
+  if (class->place != NULL)
+    class->place (self, set, executables, placement);
+}
+
+gboolean
+zim_backend_enter (ZimBackend      *self,
+                   guint            set,
+                   const ZimNeeds  *needs,
+                   GError         **error)
+{
+  ZimBackendClass *class = ZIM_BACKEND_GET_CLASS (self);
+
+  g_assert (set < ZIM_BACKEND_N_SETS);
+  return class->enter == NULL || class->enter (self, set, needs, error);
+}
+
 double
 zim_backend_measure_peak (ZimBackend   *self,
                           ZimPrecision  precision)

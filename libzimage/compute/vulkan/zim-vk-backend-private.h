@@ -20,6 +20,7 @@ struct _ZimVkBackend {
   ZimVkWeights *weights;
   GArray       *arena;      /* of ZimVkSpan, each of arena_chunk bytes but the last */
   gsize         arena_size;
+  guint64       budget;     /* bytes that all memory may take */
   gsize         arena_chunk;
   guint         arena_age;  /* raised whenever the arena moves: recorded addresses are worth nothing then */
 };
@@ -27,6 +28,19 @@ struct _ZimVkBackend {
 /* The place of that byte of the arena. */
 const ZimVkSpan *zim_vk_backend_find_chunk (ZimVkBackend   *self,
                                             gsize           offset);
+
+/* A state's memory is made when it is first written or computed with. */
+gboolean         zim_vk_backend_make_state (ZimVkBackend   *self,
+                                            ZimState       *state,
+                                            GError        **error);
+
+/* Bytes of its memory beside the arena */
+gsize            zim_vk_executable_get_own_size (ZimExecutable *executable);
+/* Adds the packings that it has and list has not, in the order in which they are computed with. Returns the most bytes
+ * that the weights of one of its operations take. */
+gsize            zim_vk_executable_list_packings (ZimExecutable *executable,
+                                                  GPtrArray     *list,
+                                                  GHashTable    *seen);
 
 ZimExecutable   *zim_vk_executable_new     (ZimVkBackend   *backend,
                                             ZimProgram     *program,

@@ -111,15 +111,23 @@ zim_vk_backend_state_init (ZimBackend  *backend,
                            ZimState    *state,
                            GError     **error)
 {
-  ZimVkBackend *self = ZIM_VK_BACKEND (backend);
-  ZimVkSpan *span = g_new0 (ZimVkSpan, 1);
+  state->handle = g_new0 (ZimVkSpan, 1);
+  return TRUE;
+}
 
-  state->handle = span;
+gboolean
+zim_vk_backend_make_state (ZimVkBackend  *self,
+                           ZimState      *state,
+                           GError       **error)
+{
+  ZimVkSpan *span = state->handle;
+
+  if (span->block != NULL)
+    return TRUE;
   if (zim_vk_memory_alloc (self->device, ZIM_VK_MEMORY_DEVICE, state_size (state), "kept results", span, error) &&
       zim_vk_upload_func (self->device, span, 0, state_size (state), 4, fill_zeros, NULL, error))
     return TRUE;
   zim_vk_memory_release (self->device, span);
-  g_clear_pointer (&state->handle, g_free);
   return FALSE;
 }
 
@@ -139,8 +147,152 @@ zim_vk_backend_state_write (ZimBackend    *backend,
 {
   g_autoptr(GError) error = NULL;
 
-  if (!zim_vk_upload (ZIM_VK_BACKEND (backend)->device, state->handle, 0, data, state_size (state), &error))
+  if (!zim_vk_backend_make_state (ZIM_VK_BACKEND (backend), state, &error) ||
+      !zim_vk_upload (ZIM_VK_BACKEND (backend)->device, state->handle, 0, data, state_size (state), &error))
     g_debug ("%s", error->message);
+}
+
+/* Memory */
+
+#define MARGIN_MAX ((guint64) 512 << 20) /* for what the driver takes itself: command buffers, pipelines */
+
+static guint64
+zim_vk_backend_get_available (ZimBackend *backend)
+{
+  ZimVkDevice *device = ZIM_VK_BACKEND (backend)->device;
+  guint64 all = device->physical->info.memory, margin = MIN (all / 16, MARGIN_MAX);
+  guint64 available = MIN (all, zim_vk_physical_get_free (device->physical) + zim_vk_memory_get_allocated (device));
+
+  return available > margin ? available - margin : 1;
+}
+
+static void
+zim_vk_backend_set_budget (ZimBackend *backend,
+                           guint64     budget)
+{
+  zim_vk_memory_set_budget (ZIM_VK_BACKEND (backend)->device, budget);
+  zim_vk_memory_reset_peak (ZIM_VK_BACKEND (backend)->device);
+  ZIM_VK_BACKEND (backend)->budget = budget;
+}
+
+static guint64
+zim_vk_backend_get_peak (ZimBackend *backend)
+{
+  return zim_vk_memory_get_peak (ZIM_VK_BACKEND (backend)->device);
+}
+
+static gsize
+rounded_state_size (const ZimState *state,
+                    ZimVkDevice    *device)
+{
+  return zim_vk_memory_round (device, state_size (state));
+}
+
+static gsize
+sum_rounded_states (ZimVkBackend *self,
+                    GPtrArray    *executables)
+{
+  g_autoptr(GHashTable) seen = g_hash_table_new (NULL, NULL);
+  gsize sum = 0;
+
+  for (guint i = 0; i < executables->len; i++)
+    {
+      GPtrArray *tensors = zim_program_get_tensors (zim_executable_get_program (g_ptr_array_index (executables, i)));
+
+      for (guint j = 0; j < tensors->len; j++)
+        {
+          const ZimTensor *tensor = g_ptr_array_index (tensors, j);
+
+          if (tensor->state != NULL && g_hash_table_add (seen, tensor->state))
+            sum += rounded_state_size (tensor->state, self->device);
+        }
+    }
+  return sum;
+}
+
+/* The packings of all of these, and what the weights of one operation take at most. */
+static GPtrArray *
+list_packings (GPtrArray *executables,
+               gsize     *largest)
+{
+  g_autoptr(GHashTable) seen = g_hash_table_new (NULL, NULL);
+  GPtrArray *packings = g_ptr_array_new ();
+
+  *largest = 0;
+  for (guint i = 0; i < executables->len; i++)
+    *largest = MAX (*largest, zim_vk_executable_list_packings (g_ptr_array_index (executables, i), packings, seen));
+  return packings;
+}
+
+static void
+zim_vk_backend_measure (ZimBackend *backend,
+                        GPtrArray  *executables,
+                        ZimNeeds   *needs)
+{
+  ZimVkBackend *self = ZIM_VK_BACKEND (backend);
+  gsize largest;
+  g_autoptr(GPtrArray) packings = list_packings (executables, &largest);
+
+  needs->arena = needs->arena > 0 ? zim_vk_memory_round (self->device, needs->arena) : 0;
+  needs->states = sum_rounded_states (self, executables);
+  for (guint i = 0; i < executables->len; i++)
+    needs->own += zim_vk_memory_round (self->device,
+                                       zim_vk_executable_get_own_size (g_ptr_array_index (executables, i)));
+  needs->weights = zim_vk_weights_layout (self->weights, packings);
+  needs->window = 2 * zim_vk_memory_round (self->device, largest);
+  needs->staging = zim_vk_transfer_get_size (self->device);
+}
+
+static void
+zim_vk_backend_place (ZimBackend         *backend,
+                      guint               set,
+                      GPtrArray          *executables,
+                      const ZimPlacement *placement)
+{
+  ZimVkBackend *self = ZIM_VK_BACKEND (backend);
+  gsize largest;
+  g_autoptr(GPtrArray) packings = list_packings (executables, &largest);
+
+  zim_vk_weights_place (self->weights, set, packings, placement->resident, placement->window);
+}
+
+/* What others of the sets hold, and what the arena is too large by */
+static gsize
+idle_size (ZimVkBackend   *self,
+           guint           set,
+           const ZimNeeds *needs)
+{
+  gsize size = self->arena_size > needs->arena ? self->arena_size - needs->arena : 0;
+
+  for (guint i = 0; i < ZIM_BACKEND_N_SETS; i++)
+    if (i != set && zim_vk_weights_is_loaded (self->weights, i))
+      size += zim_vk_weights_get_set_size (self->weights, i);
+  return size;
+}
+
+static gboolean
+zim_vk_backend_enter (ZimBackend      *backend,
+                      guint            set,
+                      const ZimNeeds  *needs,
+                      GError         **error)
+{
+  /* The first network is needed once a prompt, the last one once a picture, and it is small. */
+  static const guint order[ZIM_BACKEND_N_SETS] = { 0, 2, 1 };
+  ZimVkBackend *self = ZIM_VK_BACKEND (backend);
+  gsize wanted = zim_vk_weights_get_set_size (self->weights, set) + needs->arena + needs->own + needs->states +
+                 needs->staging;
+
+  for (guint i = 0; i < ZIM_BACKEND_N_SETS && wanted + idle_size (self, set, needs) > self->budget; i++)
+    {
+      if (self->arena_size > needs->arena)
+        free_arena (self);
+      if (order[i] != set && wanted + idle_size (self, set, needs) > self->budget)
+        zim_vk_weights_unload (self->weights, order[i]);
+    }
+  if (zim_debug (ZIM_DEBUG_MEMORY))
+    zim_debug_print ("memory: set %u: %" G_GSIZE_FORMAT " bytes are wanted, %" G_GUINT64_FORMAT " are allocated", set,
+                     wanted, zim_vk_memory_get_allocated (self->device));
+  return zim_vk_weights_load (self->weights, set, error);
 }
 
 /* Backend */
@@ -183,6 +335,12 @@ zim_vk_backend_class_init (ZimVkBackendClass *class)
   backend_class->state_clear = zim_vk_backend_state_clear;
   backend_class->state_write = zim_vk_backend_state_write;
   backend_class->trim = zim_vk_backend_trim;
+  backend_class->get_available = zim_vk_backend_get_available;
+  backend_class->set_budget = zim_vk_backend_set_budget;
+  backend_class->get_peak = zim_vk_backend_get_peak;
+  backend_class->measure = zim_vk_backend_measure;
+  backend_class->place = zim_vk_backend_place;
+  backend_class->enter = zim_vk_backend_enter;
   backend_class->measure_peak = zim_vk_backend_measure_peak;
 }
 
@@ -190,6 +348,7 @@ static void
 zim_vk_backend_init (ZimVkBackend *self)
 {
   self->arena = g_array_new (FALSE, FALSE, sizeof (ZimVkSpan));
+  self->budget = G_MAXUINT64;
 }
 
 ZimBackend *

@@ -34,6 +34,7 @@ typedef struct {
   ZimVkMemory          *memory;
   ZimVkTransfer        *transfer;
   ZimVkPipelines       *pipelines;
+  guint64               copy_after; /* what of the computing queue copies wait for: the lower of it and all */
   double                rate;      /* FLOP/s of plain products, 0 until it is measured */
 } ZimVkDevice;
 

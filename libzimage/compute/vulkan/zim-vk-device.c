@@ -119,11 +119,12 @@ zim_vk_queue_submit (ZimVkDevice      *self,
 {
   const ZimVkQueue *other = queue == &self->copy ? &self->compute : &self->copy;
   guint64 value = queue->submitted + 1;
+  guint64 after = queue == &self->copy ? MIN (other->submitted, self->copy_after) : other->submitted;
   VkPipelineStageFlags stage = VK_PIPELINE_STAGE_ALL_COMMANDS_BIT;
   VkTimelineSemaphoreSubmitInfo timeline = {
     .sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
     .waitSemaphoreValueCount = self->has_copy_queue ? 1 : 0,
-    .pWaitSemaphoreValues = &other->submitted,
+    .pWaitSemaphoreValues = &after,
     .signalSemaphoreValueCount = 1,
     .pSignalSemaphoreValues = &value,
   };
@@ -286,6 +287,7 @@ zim_vk_device_new (guint    index,
   self = g_new0 (ZimVkDevice, 1);
   self->physical = g_ptr_array_index (instance->devices, index);
   self->has_coop = self->physical->info.has_matrices && !zim_is_disabled (ZIM_DISABLE_COOPMAT);
+  self->copy_after = G_MAXUINT64;
   self->has_copy_queue = self->physical->transfer_family != self->physical->compute_family;
   if (!create_device (self, instance, error) ||
       !queue_init (self, &self->compute, self->physical->compute_family, error) ||

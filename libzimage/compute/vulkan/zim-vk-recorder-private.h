@@ -40,6 +40,8 @@ void             zim_vk_recorder_begin_op     (ZimVkRecorder      *self,
                                                guint               n);
 /* What the operation recorded before is seen by what it records after. */
 void             zim_vk_recorder_barrier      (ZimVkRecorder      *self);
+/* What is recorded from now on is in other segments than what was before: the number of the first one. */
+guint            zim_vk_recorder_cut          (ZimVkRecorder      *self);
 /* Groups of the shader on a grid; work: in the units of the rate, of all of it */
 void             zim_vk_recorder_dispatch     (ZimVkRecorder      *self,
                                                const ZimVkShader  *shader,

@@ -87,6 +87,14 @@ zim_vk_recorder_barrier (ZimVkRecorder *self)
     zim_vk_barrier (self->device, current_commands (self));
 }
 
+guint
+zim_vk_recorder_cut (ZimVkRecorder *self)
+{
+  end_segment (self);
+  begin_segment (self);
+  return self->segments->len - 1;
+}
+
 static gboolean
 conflict (const ZimVkAccess *a,
           const ZimVkAccess *b)

@@ -22,6 +22,9 @@ ZimVkTransfer *zim_vk_transfer_new   (ZimVkDevice      *device,
                                       GError          **error);
 void           zim_vk_transfer_free  (ZimVkTransfer    *self);
 
+/* Bytes of the memory that a budget is of which the ring takes at most */
+gsize          zim_vk_transfer_get_size (ZimVkDevice    *device);
+
 /* Fills size bytes of the span from offset on, in pieces of a multiple of granule bytes. */
 gboolean       zim_vk_upload_func    (ZimVkDevice      *device,
                                       const ZimVkSpan  *span,

@@ -44,6 +44,19 @@ zim_vk_transfer_free (ZimVkTransfer *self)
   g_free (self);
 }
 
+gsize
+zim_vk_transfer_get_size (ZimVkDevice *device)
+{
+  gboolean is_cached, is_mapped = zim_vk_memory_is_mapped (device, &is_cached);
+  gsize size = 0;
+
+  if (!is_mapped && zim_vk_memory_is_counted (device, ZIM_VK_MEMORY_UPLOAD))
+    size += N_SLOTS * zim_vk_memory_round (device, SLOT_SIZE);
+  if (!(is_mapped && is_cached) && zim_vk_memory_is_counted (device, ZIM_VK_MEMORY_DOWNLOAD))
+    size += zim_vk_memory_round (device, SLOT_SIZE);
+  return size;
+}
+
 /* The commands of a slot are used up: new ones take their place. */
 static gboolean
 slot_begin (ZimVkDevice  *device,

@@ -7,6 +7,10 @@
  * A user of weights gets hold of the packings first, which costs nothing, then acquires them for as long as the device
  * computes with them, and releases them.
  *
+ * A set of packings can be given a placement. Then they lie in memory of the set, which is allocated and given back as
+ * a whole: some at places that they keep, the others in one of two halves of a window, where an executable uploads them
+ * each time before it computes with them.
+ *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 
@@ -22,12 +26,17 @@ G_BEGIN_DECLS
 
 typedef struct _ZimVkWeights ZimVkWeights;
 
+typedef struct _ZimVkSet ZimVkSet;
+
 typedef struct {
   ZimVkSpan  span;    /* no memory while it is not on the device */
   ZimDType   dtype;   /* as it is packed */
   gint64     rows;
   gint64     stride;  /* elements from one row to the next */
-  gsize      size;    /* bytes */
+  gsize      size;    /* bytes; 0 until it is known */
+  ZimVkSet  *set;     /* (nullable) whose memory it lies in */
+  gboolean   streams; /* it has no place of its own in the set's memory */
+  gsize      place;   /* else this one */
   guint      n_users; /* that hold it */
   guint      n_uses;  /* of those that compute with it now */
   guint64    last;    /* when it was acquired last, counted */
@@ -59,6 +68,40 @@ gboolean      zim_vk_weights_acquire (ZimVkWeights           *self,
                                       GError                **error);
 void          zim_vk_weights_release (ZimVkWeights           *self,
                                       ZimVkPacking           *packing);
+
+/* Finds the type and the size that it is packed in, which reads weights in f32. */
+void          zim_vk_weights_measure (ZimVkPacking           *packing);
+
+/* Memory that all of these packings, of ZimVkPacking, take together. */
+gsize         zim_vk_weights_layout  (ZimVkWeights           *self,
+                                      GPtrArray              *packings);
+/* Gives these packings a placement, unless it is the one that they have. Nobody computes with them. */
+void          zim_vk_weights_place   (ZimVkWeights           *self,
+                                      guint                   set,
+                                      GPtrArray              *packings,
+                                      gsize                   resident,
+                                      gsize                   window);
+/* Bytes of the set's memory when it is on the device, and whether it is. */
+gsize         zim_vk_weights_get_set_size (ZimVkWeights      *self,
+                                      guint                   set);
+gboolean      zim_vk_weights_is_loaded (ZimVkWeights         *self,
+                                      guint                   set);
+gboolean      zim_vk_weights_load    (ZimVkWeights           *self,
+                                      guint                   set,
+                                      GError                **error);
+void          zim_vk_weights_unload  (ZimVkWeights           *self,
+                                      guint                   set);
+/* Of packings that are streamed: the bytes of half a window, and that half. */
+gsize         zim_vk_set_get_half_size (const ZimVkSet       *set);
+const ZimVkSpan *
+              zim_vk_set_get_half    (const ZimVkSet         *set,
+                                      guint                   half);
+/* Raised whenever places change: what was recorded before is worth nothing. */
+guint         zim_vk_set_get_age     (const ZimVkSet         *set);
+/* Uploads it to where its span is. */
+gboolean      zim_vk_weights_upload  (ZimVkWeights           *self,
+                                      ZimVkPacking           *packing,
+                                      GError                **error);
 
 /* Frees what nobody holds. */
 void          zim_vk_weights_trim    (ZimVkWeights           *self);

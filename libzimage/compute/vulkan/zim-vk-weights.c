@@ -7,6 +7,7 @@
 
 #include "compute/vulkan/zim-vk-transfer-private.h"
 #include "compute/vulkan/zim-vk-weights-private.h"
+#include "compute/zim-backend-private.h"
 #include "compute/zim-debug-private.h"
 
 typedef enum {
@@ -34,8 +35,20 @@ typedef struct {
   Part   parts[];
 } Source;
 
+struct _ZimVkSet {
+  GPtrArray *packings; /* (nullable) of ZimVkPacking */
+  gsize      resident; /* bytes of the places that packings keep */
+  gsize      half;     /* bytes of half the window; 0: nothing is streamed */
+  gsize      wanted[2];/* resident and window, as they were asked for */
+  GArray    *chunks;   /* of ZimVkSpan: the resident bytes */
+  ZimVkSpan  halves[2];
+  gboolean   is_loaded;
+  guint      age;
+};
+
 struct _ZimVkWeights {
   ZimVkDevice *device;   /* not owned */
+  ZimVkSet     sets[ZIM_BACKEND_N_SETS];
   GHashTable  *packings; /* of ZimVkPacking, by source */
   guint64      clock;
 };
@@ -81,6 +94,8 @@ zim_vk_weights_new (ZimVkDevice *device)
 
   self->device = device;
   self->packings = g_hash_table_new_full (packing_hash, packing_equal, (GDestroyNotify) packing_free, NULL);
+  for (guint i = 0; i < ZIM_BACKEND_N_SETS; i++)
+    self->sets[i].chunks = g_array_new (FALSE, FALSE, sizeof (ZimVkSpan));
   return self;
 }
 
@@ -88,8 +103,14 @@ static void
 unload (ZimVkWeights *self,
         ZimVkPacking *packing)
 {
-  zim_vk_memory_release (self->device, &packing->span);
+  if (packing->set != NULL)
+    packing->span = (ZimVkSpan) { NULL };
+  else
+    zim_vk_memory_release (self->device, &packing->span);
 }
+
+static void set_clear (ZimVkWeights *self,
+                       ZimVkSet     *set);
 
 void
 zim_vk_weights_free (ZimVkWeights *self)
@@ -97,6 +118,11 @@ zim_vk_weights_free (ZimVkWeights *self)
   GHashTableIter iter;
   gpointer packing;
 
+  for (guint i = 0; i < ZIM_BACKEND_N_SETS; i++)
+    {
+      set_clear (self, &self->sets[i]);
+      g_array_unref (self->sets[i].chunks);
+    }
   g_hash_table_iter_init (&iter, self->packings);
   while (g_hash_table_iter_next (&iter, &packing, NULL))
     unload (self, packing);
@@ -304,6 +330,21 @@ decode_row (const Packer *self,
   zim_weight_decode (&weight, (gsize) row * n, n, self->decoded);
 }
 
+/* Values that are exact in bf16 are so by their upper halves alone. */
+static void
+keep_halves (const guint8 *in,
+             gsize         n,
+             guint8       *out)
+{
+  const guint upper = G_BYTE_ORDER == G_LITTLE_ENDIAN ? 2 : 0;
+
+  for (gsize i = 0; i < n; i++)
+    {
+      out[2 * i] = in[4 * i + upper];
+      out[2 * i + 1] = in[4 * i + upper + 1];
+    }
+}
+
 static void
 pack_row (const Packer *self,
           const Part   *part,
@@ -314,6 +355,12 @@ pack_row (const Packer *self,
   gsize n = (gsize) (source->cols * source->taps);
   gsize row_size = (gsize) self->packing->stride * zim_dtype_size (self->packing->dtype);
 
+  if (part->dtype == ZIM_DTYPE_F32 && self->packing->dtype == ZIM_DTYPE_BF16 && source->form == FORM_MATRIX)
+    {
+      keep_halves (part->data + (gsize) row * n * sizeof (float), n, out);
+      memset (out + 2 * n, 0, row_size - 2 * n);
+      return;
+    }
   if (part->dtype == (gint64) self->packing->dtype && source->form != FORM_KERNEL)
     {
       gsize size = n * zim_dtype_size (self->packing->dtype);
@@ -357,23 +404,50 @@ fill_rows (guint8   *out,
     }
 }
 
-static gboolean
-upload (ZimVkWeights  *self,
-        ZimVkPacking  *packing,
-        GError       **error)
+void
+zim_vk_weights_measure (ZimVkPacking *packing)
+{
+  if (packing->size > 0)
+    return;
+  packing->dtype = choose_dtype (packing->source);
+  packing->size = (gsize) packing->rows * (gsize) packing->stride * zim_dtype_size (packing->dtype);
+}
+
+gboolean
+zim_vk_weights_upload (ZimVkWeights  *self,
+                       ZimVkPacking  *packing,
+                       GError       **error)
 {
   const Source *source = packing->source;
   g_autofree float *decoded = g_new (float, source->cols * source->taps);
   g_autofree float *ordered = g_new (float, packing->stride);
   Packer packer = { packing, decoded, ordered };
-  gsize row_size;
+  gsize row_size = (gsize) packing->stride * zim_dtype_size (packing->dtype);
 
-  packing->dtype = choose_dtype (source);
-  row_size = (gsize) packing->stride * zim_dtype_size (packing->dtype);
-  packing->size = (gsize) packing->rows * row_size;
-  if (!zim_vk_memory_alloc (self->device, ZIM_VK_MEMORY_DEVICE, packing->size, "weights", &packing->span, error))
+  return zim_vk_upload_func (self->device, &packing->span, 0, packing->size, row_size, fill_rows, &packer, error);
+}
+
+static gboolean
+upload (ZimVkWeights  *self,
+        ZimVkPacking  *packing,
+        GError       **error)
+{
+  zim_vk_weights_measure (packing);
+  if (packing->set != NULL)
+    {
+      gsize chunk = zim_vk_memory_get_max (self->device);
+      const ZimVkSpan *span;
+
+      if (!zim_vk_weights_load (self, (guint) (packing->set - self->sets), error))
+        return FALSE;
+      if (packing->streams)
+        return TRUE;
+      span = &g_array_index (packing->set->chunks, ZimVkSpan, packing->place / chunk);
+      packing->span = (ZimVkSpan) { span->block, span->offset + packing->place % chunk, packing->size };
+    }
+  else if (!zim_vk_memory_alloc (self->device, ZIM_VK_MEMORY_DEVICE, packing->size, "weights", &packing->span, error))
     return FALSE;
-  if (zim_vk_upload_func (self->device, &packing->span, 0, packing->size, row_size, fill_rows, &packer, error))
+  if (zim_vk_weights_upload (self, packing, error))
     return TRUE;
   unload (self, packing);
   return FALSE;
@@ -406,6 +480,8 @@ zim_vk_weights_trim (ZimVkWeights *self)
   gpointer data;
   gsize before = zim_vk_weights_get_size (self);
 
+  for (guint i = 0; i < ZIM_BACKEND_N_SETS; i++)
+    set_clear (self, &self->sets[i]);
   g_hash_table_iter_init (&iter, self->packings);
   while (g_hash_table_iter_next (&iter, &data, NULL))
     {
@@ -432,4 +508,201 @@ zim_vk_weights_get_size (ZimVkWeights *self)
   while (g_hash_table_iter_next (&iter, &data, NULL))
     size += ((ZimVkPacking *) data)->span.block != NULL ? ((ZimVkPacking *) data)->size : 0;
   return size;
+}
+
+/* Sets */
+
+static void
+set_unload (ZimVkWeights *self,
+            ZimVkSet     *set)
+{
+  if (!set->is_loaded)
+    return;
+  for (guint i = 0; i < set->packings->len; i++)
+    unload (self, g_ptr_array_index (set->packings, i));
+  for (guint i = 0; i < set->chunks->len; i++)
+    zim_vk_memory_release (self->device, &g_array_index (set->chunks, ZimVkSpan, i));
+  g_array_set_size (set->chunks, 0);
+  for (guint i = 0; i < 2; i++)
+    zim_vk_memory_release (self->device, &set->halves[i]);
+  set->is_loaded = FALSE;
+  set->age++;
+}
+
+static void
+set_clear (ZimVkWeights *self,
+           ZimVkSet     *set)
+{
+  if (set->packings == NULL)
+    return;
+  set_unload (self, set);
+  for (guint i = 0; i < set->packings->len; i++)
+    {
+      ZimVkPacking *packing = g_ptr_array_index (set->packings, i);
+
+      packing->set = NULL;
+      packing->streams = FALSE;
+    }
+  g_clear_pointer (&set->packings, g_ptr_array_unref);
+}
+
+/* The end of a packing behind offset, where none lies in two chunks. */
+static gsize
+place_behind (ZimVkWeights       *self,
+              const ZimVkPacking *packing,
+              gsize               offset,
+              gsize              *place)
+{
+  gsize chunk = zim_vk_memory_get_max (self->device), size = zim_vk_memory_round (self->device, packing->size);
+
+  if (offset / chunk != (offset + size - 1) / chunk)
+    offset = (offset / chunk + 1) * chunk;
+  *place = offset;
+  return offset + size;
+}
+
+gsize
+zim_vk_weights_layout (ZimVkWeights *self,
+                       GPtrArray    *packings)
+{
+  gsize end = 0, place;
+
+  for (guint i = 0; i < packings->len; i++)
+    {
+      zim_vk_weights_measure (g_ptr_array_index (packings, i));
+      end = place_behind (self, g_ptr_array_index (packings, i), end, &place);
+    }
+  return end;
+}
+
+static gboolean
+is_placed (const ZimVkSet *set,
+           GPtrArray      *packings,
+           gsize           resident,
+           gsize           window)
+{
+  if (set->packings == NULL || set->packings->len != packings->len || set->wanted[0] != resident ||
+      set->wanted[1] != window)
+    return FALSE;
+  for (guint i = 0; i < packings->len; i++)
+    if (g_ptr_array_index (set->packings, i) != g_ptr_array_index (packings, i))
+      return FALSE;
+  return TRUE;
+}
+
+/* Those that are streamed are spread over all of them, so that there is always something to compute meanwhile. */
+static void
+choose_places (ZimVkWeights *self,
+               ZimVkSet     *set,
+               gsize         all,
+               gsize         resident)
+{
+  double share = resident < all ? (double) resident / (double) all : 2, passed = 0;
+  gsize end, place;
+
+  set->resident = 0;
+  for (guint i = 0; i < set->packings->len; i++)
+    {
+      ZimVkPacking *packing = g_ptr_array_index (set->packings, i);
+
+      unload (self, packing);
+      packing->set = set;
+      passed += (double) packing->size;
+      end = place_behind (self, packing, set->resident, &place);
+      packing->streams = end > resident || (double) end > share * passed + (double) packing->size;
+      packing->place = place;
+      if (!packing->streams)
+        set->resident = end;
+    }
+}
+
+void
+zim_vk_weights_place (ZimVkWeights *self,
+                      guint         index,
+                      GPtrArray    *packings,
+                      gsize         resident,
+                      gsize         window)
+{
+  ZimVkSet *set = &self->sets[index];
+  gsize all;
+
+  if (is_placed (set, packings, resident, window))
+    return;
+  set_clear (self, set);
+  all = zim_vk_weights_layout (self, packings);
+  set->packings = g_ptr_array_ref (packings);
+  set->wanted[0] = resident;
+  set->wanted[1] = window;
+  choose_places (self, set, all, resident);
+  set->half = resident < all ? window / 2 : 0;
+  set->age++;
+}
+
+gsize
+zim_vk_weights_get_set_size (ZimVkWeights *self,
+                             guint         set)
+{
+  return self->sets[set].packings != NULL ? self->sets[set].resident + 2 * self->sets[set].half : 0;
+}
+
+gboolean
+zim_vk_weights_is_loaded (ZimVkWeights *self,
+                          guint         set)
+{
+  return self->sets[set].is_loaded;
+}
+
+gboolean
+zim_vk_weights_load (ZimVkWeights  *self,
+                     guint          index,
+                     GError       **error)
+{
+  ZimVkSet *set = &self->sets[index];
+  gsize chunk = zim_vk_memory_get_max (self->device);
+  gboolean is_there = TRUE;
+
+  if (set->is_loaded || set->packings == NULL)
+    return TRUE;
+  for (gsize offset = 0; offset < set->resident && is_there; offset += chunk)
+    {
+      ZimVkSpan span;
+
+      is_there = zim_vk_memory_alloc (self->device, ZIM_VK_MEMORY_DEVICE, MIN (chunk, set->resident - offset),
+                                      "weights", &span, error);
+      if (is_there)
+        g_array_append_val (set->chunks, span);
+    }
+  for (guint i = 0; i < 2 && is_there && set->half > 0; i++)
+    is_there = zim_vk_memory_alloc (self->device, ZIM_VK_MEMORY_DEVICE, set->half, "weights", &set->halves[i], error);
+  set->is_loaded = TRUE;
+  set->age++;
+  if (!is_there)
+    set_unload (self, set);
+  return is_there;
+}
+
+void
+zim_vk_weights_unload (ZimVkWeights *self,
+                       guint         set)
+{
+  set_unload (self, &self->sets[set]);
+}
+
+gsize
+zim_vk_set_get_half_size (const ZimVkSet *set)
+{
+  return set->half;
+}
+
+const ZimVkSpan *
+zim_vk_set_get_half (const ZimVkSet *set,
+                     guint           half)
+{
+  return &set->halves[half];
+}
+
+guint
+zim_vk_set_get_age (const ZimVkSet *set)
+{
+  return set->age;
 }
