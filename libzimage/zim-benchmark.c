@@ -15,6 +15,7 @@
 #include "zim-device-private.h"
 #include "zim-enum-types.h"
 #include "zim-error.h"
+#include "zim-memory-plan-private.h"
 #include "zim-params.h"
 #include "zim-synthetic-private.h"
 
@@ -36,6 +37,7 @@ struct _ZimBenchmark {
   int           width;
   int           height;
   ZimPrecision  precision;
+  guint64       memory_budget; /* bytes; 0: what the device has */
 };
 
 G_DEFINE_FINAL_TYPE (ZimBenchmark, zim_benchmark, G_TYPE_OBJECT)
@@ -155,6 +157,22 @@ zim_benchmark_set_precision (ZimBenchmark *self,
   self->precision = precision;
 }
 
+/**
+ * zim_benchmark_set_memory_budget:
+ * @self: a benchmark
+ * @bytes: how much, or 0 for what the device has
+ *
+ * Sets how much of the device’s memory it may take: [property@ZImage.Pipeline:memory-budget].
+ */
+void
+zim_benchmark_set_memory_budget (ZimBenchmark *self,
+                                 guint64       bytes)
+{
+  g_return_if_fail (ZIM_IS_BENCHMARK (self));
+
+  self->memory_budget = bytes;
+}
+
 /* One measured run */
 
 typedef struct {
@@ -166,6 +184,7 @@ typedef struct {
   GCancellable  *cancellable;
   ZimModulation  modulation;
   ZimDenoiser   *denoiser;
+  ZimMemoryPlan  plan;
   float         *latents;
   float         *velocity;
   double         cancel_seconds;
@@ -175,6 +194,7 @@ static void
 bench_clear (Bench *bench)
 {
   g_clear_pointer (&bench->denoiser, zim_denoiser_free);
+  zim_memory_plan_clear (&bench->plan);
   g_clear_object (&bench->backend);
   zim_modulation_clear (&bench->modulation);
   g_free (bench->latents);
@@ -193,15 +213,22 @@ typedef struct {
                         GError **error);
 } Stage;
 
+static double
+program_flops (Bench        *bench,
+               ZimPlanStage  stage)
+{
+  ZimExecutable *executable = g_ptr_array_index (bench->plan.executables[stage], 0);
+
+  return zim_program_get_flops (zim_executable_get_program (executable));
+}
+
 static gboolean
 prepare_text (Bench   *bench,
               double  *flops,
               GError **error)
 {
-  gsize arena;
-
-  return zim_text_encoder_plan (_zim_model_get_text_encoder (bench->benchmark->model), bench->backend,
-                                bench->precision, PROMPT_TOKENS, &arena, flops, error);
+  *flops = program_flops (bench, ZIM_PLAN_ENCODE);
+  return zim_memory_plan_enter (&bench->plan, bench->backend, ZIM_PLAN_ENCODE, error);
 }
 
 static gboolean
@@ -234,12 +261,9 @@ prepare_step (Bench   *bench,
     features[i] = (float) (i % 17) / 17;
   bench->latents = g_new0 (float, n);
   bench->velocity = g_new0 (float, n);
-  bench->denoiser = zim_denoiser_new (transformer, bench->backend, bench->precision, bench->latent_height,
-                                      bench->latent_width, PROMPT_TOKENS, FALSE, error);
-  if (bench->denoiser == NULL)
-    return FALSE;
   *flops = zim_denoiser_get_step_flops (bench->denoiser);
-  return zim_modulation_init (&bench->modulation, transformer, bench->backend, bench->precision, &time, 1, NULL, NULL,
+  return zim_memory_plan_enter (&bench->plan, bench->backend, ZIM_PLAN_DENOISE, error) &&
+         zim_modulation_init (&bench->modulation, transformer, bench->backend, bench->precision, &time, 1, NULL, NULL,
                               bench->cancellable, error) &&
          zim_denoiser_set_caption (bench->denoiser, features, NULL, NULL, bench->cancellable, error);
 }
@@ -252,17 +276,13 @@ run_step (Bench   *bench,
                            bench->cancellable, error);
 }
 
-/* The decoder is given room: the step is over by then. */
 static gboolean
 prepare_decode (Bench   *bench,
                 double  *flops,
                 GError **error)
 {
-  gsize arena;
-
-  g_clear_pointer (&bench->denoiser, zim_denoiser_free);
-  return zim_autoencoder_plan (_zim_model_get_autoencoder (bench->benchmark->model), bench->backend,
-                               bench->precision, bench->latent_height, bench->latent_width, &arena, flops, error);
+  *flops = program_flops (bench, ZIM_PLAN_DECODE);
+  return zim_memory_plan_enter (&bench->plan, bench->backend, ZIM_PLAN_DECODE, error);
 }
 
 static gboolean
@@ -410,6 +430,32 @@ read_status (const char *field)
 }
 
 static gboolean
+make_plan (ZimBenchmark  *self,
+           Bench         *bench,
+           GError       **error)
+{
+  ZimPlanRequest request = {
+    .model = self->model,
+    .backend = bench->backend,
+    .precision = bench->precision,
+    .latent_height = bench->latent_height,
+    .latent_width = bench->latent_width,
+    .n_ids = PROMPT_TOKENS,
+    .n_steps = 1,
+  };
+
+  bench->denoiser = zim_denoiser_new (_zim_model_get_transformer (self->model), bench->backend, bench->precision,
+                                      bench->latent_height, bench->latent_width, PROMPT_TOKENS, FALSE, error);
+  request.denoisers[0] = bench->denoiser;
+  if (bench->denoiser == NULL || !zim_memory_plan_init (&bench->plan, &request, error) ||
+      !zim_memory_plan_choose (&bench->plan, bench->backend, self->memory_budget, 0,
+                               zim_device_get_name (self->device), error))
+    return FALSE;
+  zim_memory_plan_apply (&bench->plan, bench->backend);
+  return TRUE;
+}
+
+static gboolean
 check_size (ZimBenchmark  *self,
             GError       **error)
 {
@@ -439,7 +485,7 @@ set_up (ZimBenchmark  *self,
   bench->latent_width = (guint) self->width / scale;
   bench->latent_height = (guint) self->height / scale;
   bench->peak = zim_backend_measure_peak (bench->backend, bench->precision);
-  return TRUE;
+  return make_plan (self, bench, error);
 }
 
 static const char *
@@ -460,7 +506,8 @@ precision_name (ZimPrecision precision)
  *
  * The result is a dictionary (`a{sv}`) of “device”, “model”, “width”, “height”, “threads”, “precision”, “peak_gflops”,
  * “stages” (a dictionary of “text”, “step” and “decode”, each with “seconds”, “cpu_seconds” of all threads, “gflops”
- * and “peak_percent”), “peak_memory_bytes”, “anonymous_memory_bytes” (both of the process, the second without mapped
+ * and “peak_percent”), “memory_plan” ([property@ZImage.Job:memory-plan]), “device_memory_bytes” (the peak of what was
+ * allocated of the device’s own memory, where it has some), “peak_memory_bytes”, “anonymous_memory_bytes” (both of the process, the second without mapped
  * files), “load_seconds” (what the first runs took beyond the later ones), “preview_seconds” (of one preview) and
  * “cancel_seconds” (from cancelling within a step to the return).
  *
@@ -509,6 +556,9 @@ zim_benchmark_run (ZimBenchmark  *self,
   add (&dict, "precision", g_variant_new_string (precision_name (bench.precision)));
   add (&dict, "peak_gflops", g_variant_new_double (bench.peak / 1e9));
   add (&dict, "stages", g_variant_builder_end (&stage_dict));
+  add (&dict, "memory_plan", zim_memory_plan_describe (&bench.plan));
+  if (zim_backend_get_peak (bench.backend) > 0)
+    add (&dict, "device_memory_bytes", g_variant_new_uint64 (zim_backend_get_peak (bench.backend)));
   add (&dict, "peak_memory_bytes", g_variant_new_uint64 (read_status ("VmHWM")));
   add (&dict, "anonymous_memory_bytes", g_variant_new_uint64 (read_status ("RssAnon")));
   add (&dict, "load_seconds", g_variant_new_double (MAX (0, first - later)));

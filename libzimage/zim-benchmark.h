@@ -35,6 +35,10 @@ ZIM_AVAILABLE_IN_ALL
 void          zim_benchmark_set_precision (ZimBenchmark        *self,
                                            ZimPrecision         precision);
 ZIM_AVAILABLE_IN_ALL
+void          zim_benchmark_set_memory_budget
+                                          (ZimBenchmark        *self,
+                                           guint64              bytes);
+ZIM_AVAILABLE_IN_ALL
 GVariant     *zim_benchmark_run           (ZimBenchmark        *self,
                                            GCancellable        *cancellable,
                                            GError             **error);

@@ -33,6 +33,9 @@ void          _zim_job_post_position   (ZimJob       *self,
                                         int           position);
 void          _zim_job_post_warning    (ZimJob       *self,
                                         const char   *warning);
+/* A dictionary whose reference is sunk. */
+void          _zim_job_post_memory_plan (ZimJob     *self,
+                                        GVariant     *memory_plan);
 void          _zim_job_post_preview    (ZimJob       *self,
                                         GdkPixbuf    *preview);
 void          _zim_job_post_image      (ZimJob       *self,

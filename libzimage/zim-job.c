@@ -45,6 +45,7 @@ struct _ZimJob {
   double        elapsed;
   double        remaining;
   char         *warning;
+  GVariant     *memory_plan;
   GdkPixbuf    *preview;
   GListStore   *images; /* of ZimImage */
   GError       *error;
@@ -65,6 +66,7 @@ enum {
   PROP_REMAINING,
   PROP_POSITION,
   PROP_WARNING,
+  PROP_MEMORY_PLAN,
   PROP_PREVIEW,
   PROP_IMAGES,
   PROP_ERROR,
@@ -91,6 +93,7 @@ zim_job_finalize (GObject *object)
   g_mutex_clear (&self->lock);
   g_clear_object (&self->params);
   g_free (self->warning);
+  g_clear_pointer (&self->memory_plan, g_variant_unref);
   g_clear_object (&self->preview);
   g_clear_object (&self->images);
   g_clear_error (&self->error);
@@ -139,6 +142,9 @@ zim_job_get_property (GObject    *object,
       break;
     case PROP_WARNING:
       g_value_set_string (value, self->warning);
+      break;
+    case PROP_MEMORY_PLAN:
+      g_value_set_variant (value, self->memory_plan);
       break;
     case PROP_PREVIEW:
       g_value_set_object (value, self->preview);
@@ -247,6 +253,19 @@ zim_job_class_init (ZimJobClass *class)
   properties[PROP_WARNING] = g_param_spec_string ("warning", NULL, NULL, NULL, flags);
 
   /**
+   * ZimJob:memory-plan:
+   *
+   * What the job takes of the device’s memory, told before anything is computed: a dictionary (`a{sv}`) of “mode”
+   * (`mapped` where weights are read as they are mapped, `resident` where all weights stay on the device,
+   * `text-released` where the text encoder goes once the prompt is read, `in-turn` where one network is there at a time,
+   * `streamed` where weights come while they are computed with), and in bytes “planned_bytes” (the peak),
+   * “minimum_bytes” (the least budget for this job), “budget_bytes” (0: none), “weights_bytes”, “streamed_bytes” (of the
+   * weights, those that have no place of their own) and “arena_bytes” (intermediate results).
+   */
+  properties[PROP_MEMORY_PLAN] =
+    g_param_spec_variant ("memory-plan", NULL, NULL, G_VARIANT_TYPE_VARDICT, NULL, flags);
+
+  /**
    * ZimJob:preview:
    *
    * A small picture of what the latents will become, if [method@ZImage.Job.request_preview] asked for it.
@@ -320,6 +339,7 @@ typedef struct {
   double       remaining;
   int          position;
   char        *warning;
+  GVariant    *memory_plan;
   GdkPixbuf   *preview;
   ZimImage    *image;
   GError      *error;
@@ -330,6 +350,7 @@ post_free (Post *post)
 {
   g_object_unref (post->job);
   g_free (post->warning);
+  g_clear_pointer (&post->memory_plan, g_variant_unref);
   g_clear_object (&post->preview);
   g_clear_object (&post->image);
   g_clear_error (&post->error);
@@ -494,6 +515,27 @@ _zim_job_post_warning (ZimJob     *self,
 
   post->warning = g_strdup (warning);
   post_send (post, on_warning);
+}
+
+static gboolean
+on_memory_plan (gpointer data)
+{
+  Post *post = data;
+
+  g_clear_pointer (&post->job->memory_plan, g_variant_unref);
+  post->job->memory_plan = g_steal_pointer (&post->memory_plan);
+  g_object_notify_by_pspec (G_OBJECT (post->job), properties[PROP_MEMORY_PLAN]);
+  return G_SOURCE_REMOVE;
+}
+
+void
+_zim_job_post_memory_plan (ZimJob   *self,
+                           GVariant *memory_plan)
+{
+  Post *post = post_new (self);
+
+  post->memory_plan = g_variant_ref_sink (memory_plan);
+  post_send (post, on_memory_plan);
 }
 
 static gboolean
@@ -815,6 +857,22 @@ zim_job_get_warning (ZimJob *self)
   g_return_val_if_fail (ZIM_IS_JOB (self), NULL);
 
   return self->warning;
+}
+
+/**
+ * zim_job_get_memory_plan:
+ * @self: a job
+ *
+ * Gets what the job takes of the device’s memory: [property@ZImage.Job:memory-plan].
+ *
+ * Returns: (transfer none) (nullable): the plan, or %NULL before it is made
+ */
+GVariant *
+zim_job_get_memory_plan (ZimJob *self)
+{
+  g_return_val_if_fail (ZIM_IS_JOB (self), NULL);
+
+  return self->memory_plan;
 }
 
 /**

@@ -45,6 +45,8 @@ int           zim_job_get_position    (ZimJob    *self);
 ZIM_AVAILABLE_IN_ALL
 const char   *zim_job_get_warning     (ZimJob    *self);
 ZIM_AVAILABLE_IN_ALL
+GVariant     *zim_job_get_memory_plan (ZimJob    *self);
+ZIM_AVAILABLE_IN_ALL
 GdkPixbuf    *zim_job_get_preview     (ZimJob    *self);
 ZIM_AVAILABLE_IN_ALL
 void          zim_job_request_preview (ZimJob    *self,

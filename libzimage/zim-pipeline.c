@@ -37,6 +37,8 @@ struct _ZimPipeline {
   GMutex           lock;      /* of what follows, up to the worker's part */
   ZimPrecision     precision; /* AUTO until set */
   char            *dump_file;
+  guint64          memory_budget; /* bytes; 0: what the device has */
+  guint64          peak_memory;   /* bytes, of the last job */
   GQueue           queue;     /* of ZimJob that have not begun */
   gboolean         has_worker;
 
@@ -55,6 +57,8 @@ enum {
   PROP_DEVICE,
   PROP_PRECISION,
   PROP_DUMP_FILE,
+  PROP_MEMORY_BUDGET,
+  PROP_PEAK_MEMORY,
   N_PROPS
 };
 
@@ -105,6 +109,12 @@ zim_pipeline_get_property (GObject    *object,
     case PROP_DUMP_FILE:
       g_value_set_string (value, zim_pipeline_get_dump_file (self));
       break;
+    case PROP_MEMORY_BUDGET:
+      g_value_set_uint64 (value, zim_pipeline_get_memory_budget (self));
+      break;
+    case PROP_PEAK_MEMORY:
+      g_value_set_uint64 (value, zim_pipeline_get_peak_memory (self));
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
     }
@@ -125,6 +135,9 @@ zim_pipeline_set_property (GObject      *object,
       break;
     case PROP_DUMP_FILE:
       zim_pipeline_set_dump_file (self, g_value_get_string (value));
+      break;
+    case PROP_MEMORY_BUDGET:
+      zim_pipeline_set_memory_budget (self, g_value_get_uint64 (value));
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
@@ -174,6 +187,31 @@ zim_pipeline_class_init (ZimPipelineClass *class)
   properties[PROP_DUMP_FILE] =
     g_param_spec_string ("dump-file", NULL, NULL, NULL,
                          G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * ZimPipeline:memory-budget:
+   *
+   * How many bytes of the device’s memory a job that begins from now on may take; 0 is what the device has.
+   *
+   * Each job is planned before it computes anything: everything stays on the device if it fits; else the text encoder
+   * goes once the prompt is read, else only one network is there at a time, else weights are streamed while they are
+   * computed with. The picture is the same. If that is not enough either the job fails at its start, with
+   * %ZIM_ERROR_OUT_OF_MEMORY and what it needs. [property@ZImage.Job:memory-plan] tells what was chosen.
+   *
+   * The CPU reads weights where they are mapped, and the system drops them when memory is short: there the budget is
+   * for intermediate results alone, which must fit.
+   */
+  properties[PROP_MEMORY_BUDGET] =
+    g_param_spec_uint64 ("memory-budget", NULL, NULL, 0, G_MAXUINT64, 0,
+                         G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * ZimPipeline:peak-memory:
+   *
+   * The most bytes of the device’s own memory that the last job had allocated; 0 on the CPU. Changes are not notified.
+   */
+  properties[PROP_PEAK_MEMORY] =
+    g_param_spec_uint64 ("peak-memory", NULL, NULL, 0, G_MAXUINT64, 0, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
 
   g_object_class_install_properties (object_class, N_PROPS, properties);
 
@@ -347,6 +385,71 @@ zim_pipeline_set_dump_file (ZimPipeline *self,
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_DUMP_FILE]);
 }
 
+/**
+ * zim_pipeline_get_memory_budget:
+ * @self: a pipeline
+ *
+ * Gets how much of the device’s memory jobs may take.
+ *
+ * Returns: bytes, or 0 for what the device has
+ */
+guint64
+zim_pipeline_get_memory_budget (ZimPipeline *self)
+{
+  guint64 bytes;
+
+  g_return_val_if_fail (ZIM_IS_PIPELINE (self), 0);
+
+  g_mutex_lock (&self->lock);
+  bytes = self->memory_budget;
+  g_mutex_unlock (&self->lock);
+  return bytes;
+}
+
+/**
+ * zim_pipeline_set_memory_budget:
+ * @self: a pipeline
+ * @bytes: how much, or 0 for what the device has
+ *
+ * Sets how much of the device’s memory jobs that begin from now on may take: [property@ZImage.Pipeline:memory-budget].
+ */
+void
+zim_pipeline_set_memory_budget (ZimPipeline *self,
+                                guint64      bytes)
+{
+  gboolean changed;
+
+  g_return_if_fail (ZIM_IS_PIPELINE (self));
+
+  g_mutex_lock (&self->lock);
+  changed = self->memory_budget != bytes;
+  self->memory_budget = bytes;
+  g_mutex_unlock (&self->lock);
+  if (changed)
+    g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_MEMORY_BUDGET]);
+}
+
+/**
+ * zim_pipeline_get_peak_memory:
+ * @self: a pipeline
+ *
+ * Gets the most of the device’s own memory that the last job had allocated.
+ *
+ * Returns: bytes; 0 on the CPU
+ */
+guint64
+zim_pipeline_get_peak_memory (ZimPipeline *self)
+{
+  guint64 bytes;
+
+  g_return_val_if_fail (ZIM_IS_PIPELINE (self), 0);
+
+  g_mutex_lock (&self->lock);
+  bytes = self->peak_memory;
+  g_mutex_unlock (&self->lock);
+  return bytes;
+}
+
 void
 _zim_pipeline_emit_progress (ZimPipeline *self,
                              ZimJob      *job)
@@ -370,12 +473,14 @@ get_context (ZimPipeline    *self,
     return FALSE;
   g_mutex_lock (&self->lock);
   context->precision = self->precision;
+  context->memory_budget = self->memory_budget;
   *dump_file = g_strdup (self->dump_file);
   g_mutex_unlock (&self->lock);
   if (context->precision == ZIM_PRECISION_AUTO)
     context->precision = zim_device_get_precision (self->device);
   context->model = self->model;
   context->backend = self->backend;
+  context->device_name = zim_device_get_name (self->device);
   context->dump_file = *dump_file;
   context->features = self->features;
   context->preview = &self->preview;
@@ -383,6 +488,14 @@ get_context (ZimPipeline    *self,
 }
 
 /* Takes the job. */
+static void
+keep_peak (ZimPipeline *self)
+{
+  g_mutex_lock (&self->lock);
+  self->peak_memory = zim_backend_get_peak (self->backend);
+  g_mutex_unlock (&self->lock);
+}
+
 static void
 run_job (ZimPipeline *self,
          ZimJob      *job)
@@ -394,6 +507,8 @@ run_job (ZimPipeline *self,
   g_mutex_lock (&self->run_lock);
   if (zim_params_validate (zim_job_get_params (job), &error) && get_context (self, &context, &dump_file, &error))
     zim_run_job (&context, job, &error);
+  if (self->backend != NULL)
+    keep_peak (self);
   /* Nothing of a lost device works again: the next job gets a new one. */
   if (g_error_matches (error, ZIM_ERROR, ZIM_ERROR_DEVICE))
     g_clear_object (&self->backend);
@@ -524,9 +639,11 @@ plan_memory (ZimPipeline  *self,
  * @params: what would be generated
  * @error: return location for an error
  *
- * Computes how much memory a run takes beside the mapped weights, without running it.
+ * Computes how much memory a run takes, without running it: of the device’s own memory at the peak, weights included; on
+ * the CPU what it takes beside the mapped weights.
  *
- * Fails with %ZIM_ERROR_INVALID_PARAMS if the parameters are out of range. Waits for a job that runs.
+ * Fails with %ZIM_ERROR_INVALID_PARAMS if the parameters are out of range, and with %ZIM_ERROR_OUT_OF_MEMORY if the
+ * budget is too small for every plan. Waits for a job that runs.
  *
  * Returns: bytes, or 0 with an error
  */

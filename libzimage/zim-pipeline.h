@@ -39,6 +39,15 @@ ZIM_AVAILABLE_IN_ALL
 void          zim_pipeline_set_dump_file   (ZimPipeline          *self,
                                             const char           *path);
 ZIM_AVAILABLE_IN_ALL
+guint64       zim_pipeline_get_memory_budget
+                                           (ZimPipeline          *self);
+ZIM_AVAILABLE_IN_ALL
+void          zim_pipeline_set_memory_budget
+                                           (ZimPipeline          *self,
+                                            guint64               bytes);
+ZIM_AVAILABLE_IN_ALL
+guint64       zim_pipeline_get_peak_memory (ZimPipeline          *self);
+ZIM_AVAILABLE_IN_ALL
 guint64       zim_pipeline_plan_memory     (ZimPipeline          *self,
                                             ZimParams            *params,
                                             GError              **error);

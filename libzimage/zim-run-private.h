@@ -21,6 +21,8 @@ typedef struct {
   ZimBackend      *backend;
   ZimPrecision     precision;  /* not AUTO */
   const char      *dump_file;  /* (nullable) */
+  guint64          memory_budget; /* bytes; 0: what the device has */
+  const char      *device_name;
   ZimFeatureCache *features;
   ZimPreview      *preview;    /* n_channels is 0 until it is fitted */
 } ZimRunContext;
@@ -30,7 +32,8 @@ gboolean   zim_run_job    (ZimRunContext  *context,
                            ZimJob         *job,
                            GError        **error);
 
-/* Bytes of anonymous memory at the peak of a run with these resolved parameters. */
+/* Bytes of the device's own memory at the peak of a run with these resolved parameters; of anonymous memory where it has
+ * none. */
 gboolean   zim_run_plan   (ZimRunContext  *context,
                            ZimParams      *params,
                            guint64        *memory,

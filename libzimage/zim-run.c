@@ -17,6 +17,7 @@
 #include "zim-dump-private.h"
 #include "zim-error.h"
 #include "zim-image.h"
+#include "zim-memory-plan-private.h"
 #include "zim-run-private.h"
 
 /* A run */
@@ -36,6 +37,7 @@ typedef struct {
   double         guidance;
   float         *sigmas;                      /* [n_steps + 1] */
   ZimModulation  modulation;
+  ZimMemoryPlan  plan;
 
   ZimDenoiser   *positive;
   ZimDenoiser   *negative;                    /* NULL without guidance */
@@ -110,56 +112,141 @@ tokenize (Run        *run,
   return ids;
 }
 
-/* The features of a prompt, owned by the cache. */
 static const ZimCachedPrompt *
-encode (Run         *run,
-        const char  *prompt,
-        GError     **error)
+find_features (Run        *run,
+               const char *prompt)
+{
+  return zim_feature_cache_find (run->context->features, prompt, run->context->precision,
+                                 (guint) zim_params_get_max_tokens (run->params));
+}
+
+/* A prompt on its way to the denoiser */
+typedef struct {
+  const char            *text;
+  const char            *prefix;   /* of what is dumped */
+  GArray                *ids;      /* NULL if the features are known */
+  guint                  n_ids;
+  const ZimCachedPrompt *features; /* owned by the cache */
+} Prompt;
+
+static void
+prompt_clear (Prompt *prompt)
+{
+  g_clear_pointer (&prompt->ids, g_array_unref);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Prompt, prompt_clear)
+
+static void
+read_prompt (Run    *run,
+             Prompt *prompt)
+{
+  prompt->features = run->dump == NULL ? find_features (run, prompt->text) : NULL;
+  if (prompt->features == NULL)
+    prompt->ids = tokenize (run, prompt->text);
+  prompt->n_ids = prompt->features != NULL ? prompt->features->n_ids : prompt->ids->len;
+}
+
+/* The same prompt may be here twice. */
+static gboolean
+encode (Run     *run,
+        Prompt  *prompt,
+        GError **error)
 {
   ZimRunContext *context = run->context;
-  guint max_tokens = (guint) zim_params_get_max_tokens (run->params);
   ZimTextEncoder *encoder = _zim_model_get_text_encoder (context->model);
-  const ZimCachedPrompt *cached = zim_feature_cache_find (context->features, prompt, context->precision, max_tokens);
-  g_autoptr(GArray) ids = NULL;
-  g_autofree float *features = NULL;
   guint hidden = zim_checkpoint_get_config (_zim_model_get_checkpoint (context->model))->text_encoder.hidden_size;
+  g_autofree float *features = NULL;
 
-  if (cached != NULL && run->dump == NULL)
-    return cached;
-  ids = tokenize (run, prompt);
+  if (prompt->features == NULL && run->dump == NULL)
+    prompt->features = find_features (run, prompt->text);
+  if (prompt->features != NULL)
+    return TRUE;
   if (run->dump != NULL)
-    zim_dump_add_ids (run->dump, (const gint32 *) (gpointer) ids->data, ids->len);
-  features = zim_text_encoder_run (encoder, context->backend, context->precision, (const gint32 *) (gpointer) ids->data,
-                                   ids->len, dump_func (run), run->dump, run->cancellable, error);
-  if (features == NULL || !check_finite (features, (gsize) ids->len * hidden, _("The features of the prompt"), error))
-    return NULL;
-  return zim_feature_cache_add (context->features, prompt, context->precision, max_tokens, g_steal_pointer (&features),
-                                ids->len);
+    {
+      zim_dump_set_prefix (run->dump, "%s", prompt->prefix);
+      zim_dump_add_ids (run->dump, (const gint32 *) (gpointer) prompt->ids->data, prompt->n_ids);
+    }
+  if (!zim_memory_plan_enter (&run->plan, context->backend, ZIM_PLAN_ENCODE, error))
+    return FALSE;
+  features = zim_text_encoder_run (encoder, context->backend, context->precision,
+                                   (const gint32 *) (gpointer) prompt->ids->data, prompt->n_ids, dump_func (run),
+                                   run->dump, run->cancellable, error);
+  if (features == NULL ||
+      !check_finite (features, (gsize) prompt->n_ids * hidden, _("The features of the prompt"), error))
+    return FALSE;
+  prompt->features = zim_feature_cache_add (context->features, prompt->text, context->precision,
+                                            (guint) zim_params_get_max_tokens (run->params),
+                                            g_steal_pointer (&features), prompt->n_ids);
+  return TRUE;
 }
 
 /* Set-up */
 
 static ZimDenoiser *
-make_denoiser (Run         *run,
-               const char  *prompt,
-               const char  *prefix,
-               GError     **error)
+make_denoiser (Run           *run,
+               const Prompt  *prompt,
+               GError       **error)
 {
   ZimRunContext *context = run->context;
-  const ZimCachedPrompt *text;
-  g_autoptr(ZimDenoiser) denoiser = NULL;
 
+  return zim_denoiser_new (_zim_model_get_transformer (context->model), context->backend, context->precision,
+                           run->latent_height, run->latent_width, prompt->n_ids, run->dump != NULL, error);
+}
+
+static gboolean
+set_caption (Run           *run,
+             ZimDenoiser   *denoiser,
+             const Prompt  *prompt,
+             GError       **error)
+{
   if (run->dump != NULL)
-    zim_dump_set_prefix (run->dump, "%s", prefix);
-  text = encode (run, prompt, error);
-  if (text == NULL)
-    return NULL;
-  denoiser = zim_denoiser_new (_zim_model_get_transformer (context->model), context->backend, context->precision,
-                               run->latent_height, run->latent_width, text->n_ids, run->dump != NULL, error);
-  if (denoiser == NULL ||
-      !zim_denoiser_set_caption (denoiser, text->features, dump_func (run), run->dump, run->cancellable, error))
-    return NULL;
-  return g_steal_pointer (&denoiser);
+    zim_dump_set_prefix (run->dump, "%s", prompt->prefix);
+  return zim_memory_plan_enter (&run->plan, run->context->backend, ZIM_PLAN_DENOISE, error) &&
+         zim_denoiser_set_caption (denoiser, prompt->features->features, dump_func (run), run->dump, run->cancellable,
+                                   error);
+}
+
+/* Bytes that a run takes on the host beside what backends hold. */
+static guint64
+host_memory (ZimRunContext *context,
+             ZimParams     *params)
+{
+  ZimAutoencoder *autoencoder = _zim_model_get_autoencoder (context->model);
+  guint scale = zim_autoencoder_get_scale (autoencoder);
+  guint64 pixels = (guint64) zim_params_get_width (params) * (guint64) zim_params_get_height (params);
+  guint64 latents = zim_autoencoder_get_channels (autoencoder) * pixels / scale / scale * sizeof (float);
+  guint64 modulation = (guint64) zim_params_get_steps (params) * sizeof (float) *
+                       zim_transformer_modulation_width (_zim_model_get_transformer (context->model));
+
+  return modulation + 3 * latents + 3 * pixels * (sizeof (float) + 1);
+}
+
+/* Before anything is computed: what the run takes, and whether it is there. */
+static gboolean
+plan_run (Run     *run,
+          guint    n_ids,
+          GError **error)
+{
+  ZimRunContext *context = run->context;
+  ZimPlanRequest request = {
+    .model = context->model,
+    .backend = context->backend,
+    .precision = context->precision,
+    .latent_height = run->latent_height,
+    .latent_width = run->latent_width,
+    .n_ids = n_ids,
+    .n_steps = run->n_steps,
+    .denoisers = { run->positive, run->negative },
+    .keep_named = run->dump != NULL,
+    .fits_preview = context->preview->n_channels == 0,
+  };
+
+  if (!zim_memory_plan_init (&run->plan, &request, error) ||
+      !zim_memory_plan_choose (&run->plan, context->backend, context->memory_budget, host_memory (context, run->params),
+                               context->device_name, error))
+    return FALSE;
+  return TRUE;
 }
 
 static gboolean
@@ -172,22 +259,17 @@ is_guided (Run   *run,
                                                        zim_params_get_cfg_truncation (run->params));
 }
 
-static gboolean
-estimate (Run     *run,
-          GError **error)
+static void
+estimate (Run *run)
 {
-  ZimRunContext *context = run->context;
-  gsize arena;
+  ZimExecutable *decoder = g_ptr_array_index (run->plan.executables[ZIM_PLAN_DECODE], 0);
   guint forwards = 0;
 
   for (guint i = 0; i < run->n_steps; i++)
     forwards += is_guided (run, i) ? 2 : 1;
   run->step_flops = zim_denoiser_get_step_flops (run->positive);
-  if (!zim_autoencoder_plan (_zim_model_get_autoencoder (context->model), context->backend, context->precision,
-                             run->latent_height, run->latent_width, &arena, &run->decode_flops, error))
-    return FALSE;
+  run->decode_flops = zim_program_get_flops (zim_executable_get_program (decoder));
   run->total_flops = run->n_images * (forwards * run->step_flops + run->decode_flops);
-  return TRUE;
 }
 
 static gboolean
@@ -210,9 +292,8 @@ set_up_schedule (Run     *run,
                               error);
 }
 
-static gboolean
-set_up (Run     *run,
-        GError **error)
+static void
+set_up_sizes (Run *run)
 {
   ZimAutoencoder *autoencoder = _zim_model_get_autoencoder (run->context->model);
   guint scale = zim_autoencoder_get_scale (autoencoder);
@@ -225,21 +306,46 @@ set_up (Run     *run,
   run->n_steps = (guint) zim_params_get_steps (run->params);
   run->n_images = (guint) zim_params_get_n_images (run->params);
   run->guidance = zim_params_get_guidance (run->params);
+}
+
+static gboolean
+make_denoisers (Run           *run,
+                const Prompt  *positive,
+                const Prompt  *negative,
+                GError       **error)
+{
+  run->positive = make_denoiser (run, positive, error);
+  if (run->positive != NULL && run->guidance > 0)
+    run->negative = make_denoiser (run, negative, error);
+  return run->positive != NULL && (run->negative != NULL || run->guidance <= 0) &&
+         plan_run (run, MAX (positive->n_ids, negative->n_ids), error);
+}
+
+static gboolean
+set_up (Run     *run,
+        GError **error)
+{
+  g_auto(Prompt) positive = { zim_params_get_prompt (run->params), "" };
+  g_auto(Prompt) negative = { zim_params_get_negative_prompt (run->params), "negative." };
+
+  set_up_sizes (run);
   run->latents = g_new (float, run->n_latents);
   run->velocity = g_new (float, run->n_latents);
   run->negative_velocity = g_new (float, run->n_latents);
 
   report (run, ZIM_STAGE_ENCODE, 0, 1);
-  run->positive = make_denoiser (run, zim_params_get_prompt (run->params), "", error);
-  if (run->positive == NULL)
-    return FALSE;
+  read_prompt (run, &positive);
   if (run->guidance > 0)
-    {
-      run->negative = make_denoiser (run, zim_params_get_negative_prompt (run->params), "negative.", error);
-      if (run->negative == NULL)
-        return FALSE;
-    }
-  return set_up_schedule (run, error) && estimate (run, error);
+    read_prompt (run, &negative);
+  if (!make_denoisers (run, &positive, &negative, error))
+    return FALSE;
+  zim_memory_plan_apply (&run->plan, run->context->backend);
+  _zim_job_post_memory_plan (run->job, zim_memory_plan_describe (&run->plan));
+  estimate (run);
+  return encode (run, &positive, error) && (run->negative == NULL || encode (run, &negative, error)) &&
+         set_caption (run, run->positive, &positive, error) &&
+         (run->negative == NULL || set_caption (run, run->negative, &negative, error)) &&
+         set_up_schedule (run, error);
 }
 
 /* Steps */
@@ -309,6 +415,18 @@ run_guided (Run     *run,
   return TRUE;
 }
 
+static gboolean
+load_preview (Run     *run,
+              GError **error)
+{
+  ZimRunContext *context = run->context;
+
+  return zim_memory_plan_enter (&run->plan, context->backend, ZIM_PLAN_DECODE, error) &&
+         zim_preview_load (context->preview, context->model, context->backend, context->precision, run->cancellable,
+                           error) &&
+         zim_memory_plan_enter (&run->plan, context->backend, ZIM_PLAN_DENOISE, error);
+}
+
 /* Previews show the clean picture that the current velocity points to: x − σ·v. */
 static gboolean
 preview_step (Run      *run,
@@ -323,8 +441,7 @@ preview_step (Run      *run,
   if (!_zim_job_wants_preview (run->job, step + 1, &size))
     return TRUE;
   if (context->preview->n_channels == 0 &&
-      !zim_preview_load (context->preview, context->model, context->backend, context->precision, run->cancellable,
-                         error))
+      !load_preview (run, error))
     return FALSE;
   /* Twice the latents' resolution at most: there is nothing more to see. */
   size = MIN (size, 2 * longer);
@@ -347,6 +464,8 @@ denoise (Run     *run,
 {
   guint total = run->n_steps * run->n_images;
 
+  if (!zim_memory_plan_enter (&run->plan, run->context->backend, ZIM_PLAN_DENOISE, error))
+    return FALSE;
   zim_noise_fill (zim_params_get_rng (run->params), (guint64) zim_params_get_seed (run->params) + image, run->latents,
                   run->n_latents);
   set_dump_prefix (run, image, -1, "");
@@ -401,6 +520,8 @@ decode (Run      *run,
   g_autofree float *pixels = NULL;
 
   report (run, ZIM_STAGE_DECODE, image, run->n_images);
+  if (!zim_memory_plan_enter (&run->plan, context->backend, ZIM_PLAN_DECODE, error))
+    return NULL;
   pixels = zim_autoencoder_decode (_zim_model_get_autoencoder (context->model), context->backend, context->precision,
                                    run->latents, run->latent_height, run->latent_width, dump_func (run), run->dump,
                                    run->cancellable, error);
@@ -442,6 +563,7 @@ run_clear (Run *run)
   g_clear_pointer (&run->positive, zim_denoiser_free);
   g_clear_pointer (&run->negative, zim_denoiser_free);
   zim_modulation_clear (&run->modulation);
+  zim_memory_plan_clear (&run->plan);
   g_clear_pointer (&run->dump, zim_dump_free);
   g_free (run->sigmas);
   g_free (run->latents);
@@ -476,10 +598,11 @@ zim_run_job (ZimRunContext  *context,
 /* The longest prompt that the parameters allow: its length is not known before it is tokenised. */
 static guint
 planned_tokens (ZimRunContext *context,
-                ZimParams     *params)
+                ZimParams     *params,
+                const char    *prompt)
 {
   guint max_tokens = (guint) zim_params_get_max_tokens (params);
-  g_autofree char *text = zim_chat_template_render (zim_params_get_prompt (params));
+  g_autofree char *text = zim_chat_template_render (prompt);
   g_autoptr(GArray) ids = NULL;
 
   if (_zim_model_get_tokenizer (context->model) == NULL)
@@ -494,29 +617,15 @@ zim_run_plan (ZimRunContext  *context,
               guint64        *memory,
               GError        **error)
 {
-  ZimAutoencoder *autoencoder = _zim_model_get_autoencoder (context->model);
-  guint scale = zim_autoencoder_get_scale (autoencoder);
-  guint latent_width = (guint) zim_params_get_width (params) / scale;
-  guint latent_height = (guint) zim_params_get_height (params) / scale;
-  guint n_tokens = planned_tokens (context, params), n_denoisers = zim_params_get_guidance (params) > 0 ? 2 : 1;
-  gsize latents = (gsize) zim_autoencoder_get_channels (autoencoder) * latent_width * latent_height * sizeof (float);
-  gsize modulation = (gsize) zim_params_get_steps (params) * sizeof (float) *
-                     zim_transformer_modulation_width (_zim_model_get_transformer (context->model));
-  gsize pixels = (gsize) zim_params_get_width (params) * zim_params_get_height (params) * 3;
-  g_autoptr(ZimDenoiser) denoiser = NULL;
-  gsize text_arena, decode_arena, arena;
-  double flops;
+  g_auto(Run) run = { context, NULL, params };
+  Prompt positive = { NULL }, negative = { NULL };
 
-  denoiser = zim_denoiser_new (_zim_model_get_transformer (context->model), context->backend, context->precision,
-                               latent_height, latent_width, n_tokens, FALSE, error);
-  if (denoiser == NULL ||
-      !zim_text_encoder_plan (_zim_model_get_text_encoder (context->model), context->backend, context->precision,
-                              n_tokens, &text_arena, &flops, error) ||
-      !zim_autoencoder_plan (autoencoder, context->backend, context->precision, latent_height, latent_width,
-                             &decode_arena, &flops, error))
+  set_up_sizes (&run);
+  positive.n_ids = planned_tokens (context, params, zim_params_get_prompt (params));
+  if (run.guidance > 0)
+    negative.n_ids = planned_tokens (context, params, zim_params_get_negative_prompt (params));
+  if (!make_denoisers (&run, &positive, &negative, error))
     return FALSE;
-  arena = MAX (zim_denoiser_get_arena_size (denoiser), MAX (text_arena, decode_arena));
-  *memory = arena + n_denoisers * zim_denoiser_get_state_size (denoiser) + modulation + 3 * latents +
-            pixels * (sizeof (float) + 1);
+  *memory = run.plan.peak;
   return TRUE;
 }

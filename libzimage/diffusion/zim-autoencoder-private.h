@@ -45,13 +45,13 @@ float          *zim_autoencoder_decode       (ZimAutoencoder    *self,
                                               GCancellable      *cancellable,
                                               GError           **error);
 
-gboolean        zim_autoencoder_plan         (ZimAutoencoder    *self,
+/* The program for pictures of that size, for its sizes. */
+ZimExecutable  *zim_autoencoder_compile      (ZimAutoencoder    *self,
                                               ZimBackend        *backend,
                                               ZimPrecision       precision,
                                               guint              latent_height,
                                               guint              latent_width,
-                                              gsize             *arena_size,
-                                              double            *flops,
+                                              gboolean           keep_named,
                                               GError           **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ZimAutoencoder, zim_autoencoder_free)

@@ -369,26 +369,19 @@ zim_autoencoder_decode (ZimAutoencoder  *self,
   return g_steal_pointer (&image);
 }
 
-gboolean
-zim_autoencoder_plan (ZimAutoencoder  *self,
-                      ZimBackend      *backend,
-                      ZimPrecision     precision,
-                      guint            latent_height,
-                      guint            latent_width,
-                      gsize           *arena_size,
-                      double          *flops,
-                      GError         **error)
+ZimExecutable *
+zim_autoencoder_compile (ZimAutoencoder  *self,
+                         ZimBackend      *backend,
+                         ZimPrecision     precision,
+                         guint            latent_height,
+                         guint            latent_width,
+                         gboolean         keep_named,
+                         GError         **error)
 {
-  g_autoptr(ZimExecutable) executable = NULL;
   g_autoptr(ZimProgram) program = NULL;
   ZimDecodeProgram decode;
 
-  zim_autoencoder_build_decode (self, latent_height, latent_width, FALSE, &decode);
+  zim_autoencoder_build_decode (self, latent_height, latent_width, keep_named, &decode);
   program = decode.program;
-  executable = zim_backend_compile (backend, program, precision, error);
-  if (executable == NULL)
-    return FALSE;
-  *arena_size = zim_executable_get_arena_size (executable);
-  *flops = zim_program_get_flops (program);
-  return TRUE;
+  return zim_backend_compile (backend, program, precision, error);
 }

@@ -31,6 +31,13 @@ gboolean       zim_modulation_init       (ZimModulation      *modulation,
                                           gpointer            dump_data,
                                           GCancellable       *cancellable,
                                           GError            **error);
+/* The program for n_steps, for its sizes. */
+ZimExecutable *zim_modulation_compile    (ZimTransformer     *transformer,
+                                          ZimBackend         *backend,
+                                          ZimPrecision        precision,
+                                          guint               n_steps,
+                                          gboolean            keep_named,
+                                          GError            **error);
 void           zim_modulation_clear      (ZimModulation      *modulation);
 
 /* n_caption: rows of features of the prompt. keep_named: named tensors can be dumped. */
@@ -44,8 +51,10 @@ ZimDenoiser   *zim_denoiser_new          (ZimTransformer     *transformer,
                                           GError            **error);
 void           zim_denoiser_free         (ZimDenoiser        *self);
 
-gsize          zim_denoiser_get_arena_size (ZimDenoiser      *self); /* bytes of the largest program */
-gsize          zim_denoiser_get_state_size (ZimDenoiser      *self); /* bytes kept between steps */
+/* The caption's, the embedding's, the layers' and the last one's. */
+#define ZIM_DENOISER_N_PROGRAMS 4
+void           zim_denoiser_get_executables (ZimDenoiser     *self,
+                                          ZimExecutable     **executables); /* (transfer none) */
 double         zim_denoiser_get_step_flops (ZimDenoiser      *self);
 
 /* features: [n_caption, cap_feat_dim]. Before the first step. */

@@ -52,6 +52,22 @@ zim_modulation_init (ZimModulation   *modulation,
   return TRUE;
 }
 
+ZimExecutable *
+zim_modulation_compile (ZimTransformer  *transformer,
+                        ZimBackend      *backend,
+                        ZimPrecision     precision,
+                        guint            n_steps,
+                        gboolean         keep_named,
+                        GError         **error)
+{
+  g_autoptr(ZimProgram) program = NULL;
+  ZimModulationProgram built;
+
+  zim_transformer_build_modulation (transformer, n_steps, keep_named, &built);
+  program = built.program;
+  return zim_backend_compile (backend, program, precision, error);
+}
+
 void
 zim_modulation_clear (ZimModulation *modulation)
 {
@@ -134,7 +150,6 @@ zim_denoiser_new (ZimTransformer  *transformer,
   zim_transformer_get_sequence (transformer, latent_height, latent_width, n_caption, &self->sequence);
   if (!make_states (self, backend, error) || !compile_programs (self, backend, precision, keep_named, error))
     return NULL;
-  write_rope_tables (self);
   return g_steal_pointer (&self);
 }
 
@@ -156,27 +171,14 @@ zim_denoiser_free (ZimDenoiser *self)
   g_free (self);
 }
 
-gsize
-zim_denoiser_get_arena_size (ZimDenoiser *self)
+void
+zim_denoiser_get_executables (ZimDenoiser    *self,
+                              ZimExecutable **executables)
 {
-  gsize size = zim_executable_get_arena_size (self->caption_exe);
-
-  size = MAX (size, zim_executable_get_arena_size (self->embed_exe));
-  size = MAX (size, zim_executable_get_arena_size (self->layers_exe));
-  return MAX (size, zim_executable_get_arena_size (self->final_exe));
-}
-
-static gsize
-state_size (const ZimState *state)
-{
-  return (gsize) state->rows * state->cols * zim_dtype_size (state->dtype);
-}
-
-gsize
-zim_denoiser_get_state_size (ZimDenoiser *self)
-{
-  return state_size (self->states.cos) + state_size (self->states.sin) + state_size (self->states.tokens) +
-         state_size (self->states.hidden);
+  executables[0] = self->caption_exe;
+  executables[1] = self->embed_exe;
+  executables[2] = self->layers_exe;
+  executables[3] = self->final_exe;
 }
 
 double
@@ -212,6 +214,7 @@ zim_denoiser_set_caption (ZimDenoiser   *self,
 {
   ZimBinding binding = { self->caption.features, (gpointer) features };
 
+  write_rope_tables (self);
   return run_and_dump (self->caption_exe, &binding, 1, dump, dump_data, cancellable, error);
 }
 

@@ -13,6 +13,7 @@
 G_BEGIN_DECLS
 
 #define ZIM_PREVIEW_MAX_CHANNELS 64
+#define ZIM_PREVIEW_SIDE 24 /* of the latents that the projection is fitted to */
 
 typedef struct {
   guint  n_channels;

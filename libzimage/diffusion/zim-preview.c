@@ -14,7 +14,10 @@
  * pixels are its own. */
 #define PATCH 4
 #define PATCHES 6 /* each way */
-#define SIDE (PATCH * PATCHES)
+#define SIDE ZIM_PREVIEW_SIDE
+
+G_STATIC_ASSERT (SIDE == PATCH * PATCHES);
+
 #define ROUNDS 4  /* 144 patches for 17 unknowns a colour */
 #define RIDGE 1e-3
 

@@ -44,13 +44,12 @@ float          *zim_text_encoder_run        (ZimTextEncoder   *self,
                                              GCancellable     *cancellable,
                                              GError          **error);
 
-/* Arena size and operations of a prompt of n_ids. */
-gboolean        zim_text_encoder_plan       (ZimTextEncoder   *self,
+/* The program of a prompt of n_ids, for its sizes. */
+ZimExecutable  *zim_text_encoder_compile    (ZimTextEncoder   *self,
                                              ZimBackend       *backend,
                                              ZimPrecision      precision,
                                              guint             n_ids,
-                                             gsize            *arena_size,
-                                             double           *flops,
+                                             gboolean          keep_named,
                                              GError          **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ZimTextEncoder, zim_text_encoder_free)

@@ -244,25 +244,18 @@ zim_text_encoder_run (ZimTextEncoder  *self,
   return g_steal_pointer (&features);
 }
 
-gboolean
-zim_text_encoder_plan (ZimTextEncoder  *self,
-                       ZimBackend      *backend,
-                       ZimPrecision     precision,
-                       guint            n_ids,
-                       gsize           *arena_size,
-                       double          *flops,
-                       GError         **error)
+ZimExecutable *
+zim_text_encoder_compile (ZimTextEncoder  *self,
+                          ZimBackend      *backend,
+                          ZimPrecision     precision,
+                          guint            n_ids,
+                          gboolean         keep_named,
+                          GError         **error)
 {
-  g_autoptr(ZimExecutable) executable = NULL;
   g_autoptr(ZimProgram) program = NULL;
   ZimTextProgram text;
 
-  zim_text_encoder_build (self, rows_for (n_ids), FALSE, &text);
+  zim_text_encoder_build (self, rows_for (n_ids), keep_named, &text);
   program = text.program;
-  executable = zim_backend_compile (backend, program, precision, error);
-  if (executable == NULL)
-    return FALSE;
-  *arena_size = zim_executable_get_arena_size (executable);
-  *flops = zim_program_get_flops (program);
-  return TRUE;
+  return zim_backend_compile (backend, program, precision, error);
 }
