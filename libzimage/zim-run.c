@@ -341,11 +341,12 @@ set_up (Run     *run,
     return FALSE;
   zim_memory_plan_apply (&run->plan, run->context->backend);
   _zim_job_post_memory_plan (run->job, zim_memory_plan_describe (&run->plan));
+  if (!encode (run, &positive, error) || (run->negative != NULL && !encode (run, &negative, error)) ||
+      !set_caption (run, run->positive, &positive, error) ||
+      (run->negative != NULL && !set_caption (run, run->negative, &negative, error)) || !set_up_schedule (run, error))
+    return FALSE;
   estimate (run);
-  return encode (run, &positive, error) && (run->negative == NULL || encode (run, &negative, error)) &&
-         set_caption (run, run->positive, &positive, error) &&
-         (run->negative == NULL || set_caption (run, run->negative, &negative, error)) &&
-         set_up_schedule (run, error);
+  return TRUE;
 }
 
 /* Steps */
