@@ -20,6 +20,7 @@ typedef struct
   char     *size;
   char     *precision;
   char     *device;
+  char     *memory_budget;
   char    **models;
   gboolean  json;
 } Options;
@@ -31,6 +32,7 @@ options_clear (Options *options)
   g_free (options->size);
   g_free (options->precision);
   g_free (options->device);
+  g_free (options->memory_budget);
   g_strfreev (options->models);
 }
 
@@ -208,6 +210,7 @@ print_results (GVariant *results)
   add_number (table, _("threads"), results, "threads", "");
   add_text (table, _("precision"), results, "precision");
   add_number (table, _("peak"), results, "peak_gflops", " GFLOP/s");
+  add_memory (table, _("device memory"), results, "device_memory_bytes");
   add_memory (table, _("memory"), results, "peak_memory_bytes");
   add_memory (table, _("not mapped"), results, "anonymous_memory_bytes");
   add_duration (table, _("load"), results, "load_seconds");
@@ -292,8 +295,12 @@ configure (ZimBenchmark   *benchmark,
            GError        **error)
 {
   ZimPrecision precision;
+  guint64 memory_budget;
   int width, height;
 
+  if (!app_find_memory_budget (options->memory_budget, &memory_budget, error))
+    return FALSE;
+  zim_benchmark_set_memory_budget (benchmark, memory_budget);
   if (options->size != NULL)
     {
       if (!app_parse_size (options->size, &width, &height, error))
@@ -351,6 +358,8 @@ cli_bench (int    argc,
     { "precision", 0, 0, G_OPTION_ARG_STRING, &options.precision,
       N_("Operands of the matrix products"), "auto|f32|bf16|f16" },
     { "device", 0, 0, G_OPTION_ARG_STRING, &options.device, N_("What computes; see “zimage devices”"), N_("DEVICE") },
+    { "memory-budget", 0, 0, G_OPTION_ARG_STRING, &options.memory_budget,
+      N_("Most memory of the device, as 6GiB (default: ZIM_MEMORY_BUDGET, or what it has)"), N_("SIZE") },
     { "json", 0, 0, G_OPTION_ARG_NONE, &options.json, N_("Print JSON"), NULL },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options.models, NULL, N_("[MODEL]") },
     G_OPTION_ENTRY_NULL

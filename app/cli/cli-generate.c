@@ -9,6 +9,7 @@
 
 #include <glib/gi18n.h>
 #include <math.h>
+#include <unistd.h>
 
 #include "app-fields.h"
 #include "app-format.h"
@@ -16,6 +17,7 @@
 #include "cli.h"
 #include "cli-inline.h"
 #include "cli-progress.h"
+#include "cli-terminal.h"
 #include "cli-wait.h"
 
 int
@@ -145,6 +147,8 @@ print_json (ZimPipeline *pipeline,
   g_variant_builder_add (&builder, "{sv}", "seconds", g_variant_new_double (round (seconds * 1e3) / 1e3));
   if (warning != NULL)
     add_text (&builder, "warning", warning);
+  if (zim_job_get_memory_plan (job) != NULL)
+    g_variant_builder_add (&builder, "{sv}", "memory_plan", zim_job_get_memory_plan (job));
   g_variant_builder_add (&builder, "{sv}", "images", images);
 
   json = app_variant_to_json (g_variant_builder_end (&builder));
@@ -189,6 +193,42 @@ save_images (ZimPipeline     *pipeline,
   return code;
 }
 
+static const char *
+describe_mode (const char *mode)
+{
+  if (g_str_equal (mode, "text-released"))
+    return _("the text encoder goes once the prompt is read");
+  if (g_str_equal (mode, "in-turn"))
+    return _("one network at a time");
+  if (g_str_equal (mode, "streamed"))
+    return _("weights are streamed");
+  return _("everything stays");
+}
+
+/* Before the run: “Memory: 5.9 GiB of 8.0 GiB, weights are streamed”. Mapped weights need no plan. */
+static void
+plan_cb (ZimJob     *job,
+         GParamSpec *pspec,
+         gpointer    user_data)
+{
+  GVariant *plan = zim_job_get_memory_plan (job);
+  g_autofree char *planned = NULL;
+  g_autofree char *budget = NULL;
+  const char *mode = NULL;
+  guint64 bytes = 0;
+
+  if (!g_variant_lookup (plan, "mode", "&s", &mode) || g_str_equal (mode, "mapped"))
+    return;
+
+  g_variant_lookup (plan, "planned_bytes", "t", &bytes);
+  planned = app_format_memory (bytes);
+  g_variant_lookup (plan, "budget_bytes", "t", &bytes);
+  budget = app_format_memory (bytes);
+  if (cli_terminal_is_smart (STDERR_FILENO))
+    g_printerr ("\r\033[K");
+  g_printerr (_("Memory: %s of %s, %s\n"), planned, budget, describe_mode (mode));
+}
+
 static int
 finish_job (ZimPipeline     *pipeline,
             ZimJob          *job,
@@ -225,6 +265,8 @@ cli_generate (ZimPipeline     *pipeline,
   gint64 start = g_get_monotonic_time ();
   double seconds;
 
+  if (!output->quiet && !output->json)
+    g_signal_connect (job, "notify::memory-plan", G_CALLBACK (plan_cb), NULL);
   wait_for_job (job, wait);
   seconds = (double) (g_get_monotonic_time () - start) / G_TIME_SPAN_SECOND;
   g_clear_pointer (&progress, cli_progress_free);

@@ -29,10 +29,12 @@ typedef struct
   char       *variant;
   char       *device;
   char       *precision;
+  char       *memory_budget;
   char       *dump;
   char       *path;
   char       *format;
   int         quality;
+  guint64     memory_bytes;
   gboolean    quiet;
   gboolean    json;
 } Options;
@@ -47,6 +49,7 @@ options_clear (Options *options)
   g_free (options->variant);
   g_free (options->device);
   g_free (options->precision);
+  g_free (options->memory_budget);
   g_free (options->dump);
   g_free (options->path);
   g_free (options->format);
@@ -119,6 +122,8 @@ make_context (Options   *options,
       N_("What computes; see “zimage devices” (default: the environment’s ZIM_DEVICE, or auto)"), N_("DEVICE") },
     { "precision", 0, 0, G_OPTION_ARG_STRING, &options->precision,
       N_("Operands of the matrix products"), "auto|f32|bf16|f16" },
+    { "memory-budget", 0, 0, G_OPTION_ARG_STRING, &options->memory_budget,
+      N_("Most memory of the device, as 6GiB (default: ZIM_MEMORY_BUDGET, or what it has)"), N_("SIZE") },
     { "text-encoder", 0, 0, G_OPTION_ARG_FILENAME, &options->text_encoder,
       N_("Text encoder, if MODEL is only a transformer"), N_("FILE") },
     { "vae", 0, 0, G_OPTION_ARG_FILENAME, &options->vae,
@@ -306,6 +311,7 @@ make_pipeline (const Options  *options,
   if (pipeline != NULL)
     {
       zim_pipeline_set_precision (pipeline, precision);
+      zim_pipeline_set_memory_budget (pipeline, options->memory_bytes);
       zim_pipeline_set_dump_file (pipeline, options->dump);
     }
   return pipeline;
@@ -365,8 +371,8 @@ run_interactive (const Options   *options,
 }
 
 static int
-run (const Options *options,
-     ZimParams     *params)
+run (Options   *options,
+     ZimParams *params)
 {
   const CliOutput output = { options->path, options->format, options->quality, options->quiet, options->json };
   ZimPrecision precision = ZIM_PRECISION_AUTO;
@@ -377,6 +383,8 @@ run (const Options *options,
   if (options->json && cli_output_is_stdout (&output))
     return cli_usage_error ("run", _("“--json” and “-o -” cannot both have standard output"));
   if (options->precision != NULL && !app_parse_precision (options->precision, &precision, &error))
+    return cli_usage_error ("run", error->message);
+  if (!app_find_memory_budget (options->memory_budget, &options->memory_bytes, &error))
     return cli_usage_error ("run", error->message);
 
   if (!options->quiet && !options->json && !cli_output_is_stdout (&output))

@@ -173,6 +173,52 @@ app_parse_precision (const char    *text,
   return TRUE;
 }
 
+gboolean
+app_parse_memory (const char  *text,
+                  guint64     *bytes,
+                  GError     **error)
+{
+  static const struct { const char *name; double factor; } units[] = {
+    { "", 1 }, { "B", 1 },
+    { "K", 1024.0 }, { "M", 1048576.0 }, { "G", 1073741824.0 }, { "T", 1099511627776.0 },
+    { "KIB", 1024.0 }, { "MIB", 1048576.0 }, { "GIB", 1073741824.0 }, { "TIB", 1099511627776.0 },
+    { "KB", 1e3 }, { "MB", 1e6 }, { "GB", 1e9 }, { "TB", 1e12 },
+  };
+  char *end = NULL;
+  double number = g_ascii_isdigit (text[0]) ? g_ascii_strtod (text, &end) : -1.0;
+
+  for (guint i = 0; end != NULL && i < G_N_ELEMENTS (units); i++)
+    if (g_ascii_strcasecmp (end + strspn (end, " "), units[i].name) == 0)
+      {
+        double value = number * units[i].factor;
+
+        /* Beyond 2⁵³ a double is not exact, and no machine is so large. */
+        if (value < 1.0 || value > 9007199254740992.0)
+          break;
+        *bytes = (guint64) value;
+        return TRUE;
+      }
+
+  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+               _("“%s” is not an amount of memory; expected one like 6GiB, 512M or 1500000000"), text);
+  return FALSE;
+}
+
+gboolean
+app_find_memory_budget (const char  *text,
+                        guint64     *bytes,
+                        GError     **error)
+{
+  const char *value = text != NULL ? text : g_getenv ("ZIM_MEMORY_BUDGET");
+
+  *bytes = 0;
+  if (value == NULL || (text == NULL && value[0] == '\0') || app_parse_memory (value, bytes, error))
+    return TRUE;
+
+  g_prefix_error (error, "%s: ", text != NULL ? "--memory-budget" : "ZIM_MEMORY_BUDGET");
+  return FALSE;
+}
+
 const char *
 app_enum_nick (GType type,
                int   value)

@@ -51,6 +51,14 @@ gboolean        app_parse_size      (const char      *text,
 gboolean        app_parse_precision (const char      *text,
                                      ZimPrecision    *precision,
                                      GError         **error);
+/* Bytes: “6GiB”, “6G”, “512M”, “1500000000”; KB, MB and GB are powers of ten. */
+gboolean        app_parse_memory    (const char      *text,
+                                     guint64         *bytes,
+                                     GError         **error);
+/* The same of a flag’s value, or if that is NULL of the environment’s ZIM_MEMORY_BUDGET; 0 if that is not set either */
+gboolean        app_find_memory_budget (const char   *text,
+                                     guint64         *bytes,
+                                     GError         **error);
 const char     *app_enum_nick       (GType            type,
                                      int              value);
 

@@ -63,8 +63,8 @@ new_params (void)
 {
   ZimParams *params = zim_params_new ("a sunset over mountains");
 
-  zim_params_set_size (params, 64, 64);
-  zim_params_set_steps (params, 2);
+  zim_params_set_size (params, 32, 32);
+  zim_params_set_steps (params, 1);
   zim_params_set_seed (params, 7);
   zim_params_set_negative_prompt (params, "rain");
   zim_params_set_guidance (params, 2);
@@ -142,7 +142,7 @@ test_modes (Fixture       *fixture,
   g_autoptr(ZimJob) first = NULL;
   guint64 least, most;
   guint n_seen[G_N_ELEMENTS (modes)] = { 0 }, mode = 0;
-  const guint n = 10;
+  const guint n = 6;
 
   if (fixture->pipeline == NULL)
     return;
@@ -317,7 +317,7 @@ test_sizes (Fixture       *fixture,
 
   if (fixture->pipeline == NULL)
     return;
-  zim_params_set_size (large, 192, 128);
+  zim_params_set_size (large, 64, 96);
   zim_params_set_n_images (large, 1);
   first = run (fixture, params, 0);
   zim_pipeline_set_memory_budget (fixture->pipeline, 1);
