@@ -257,9 +257,11 @@ zim_job_class_init (ZimJobClass *class)
    *
    * What the job takes of the device’s memory, told before anything is computed: a dictionary (`a{sv}`) of “mode”
    * (`mapped` where weights are read as they are mapped, `resident` where all weights stay on the device,
-   * `text-released` where the text encoder goes once the prompt is read, `in-turn` where one network is there at a time,
+   * `text-released` where the text encoder goes once the prompt is read, `in-turn` where one network is there at a
+   * time,
    * `streamed` where weights come while they are computed with), and in bytes “planned_bytes” (the peak),
-   * “minimum_bytes” (the least budget for this job), “budget_bytes” (0: none), “weights_bytes”, “streamed_bytes” (of the
+   * “minimum_bytes” (the least budget for this job), “budget_bytes” (0: none), “weights_bytes”, “streamed_bytes” (of
+   * the
    * weights, those that have no place of their own) and “arena_bytes” (intermediate results).
    */
   properties[PROP_MEMORY_PLAN] =

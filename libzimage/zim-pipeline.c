@@ -639,7 +639,8 @@ plan_memory (ZimPipeline  *self,
  * @params: what would be generated
  * @error: return location for an error
  *
- * Computes how much memory a run takes, without running it: of the device’s own memory at the peak, weights included; on
+ * Computes how much memory a run takes, without running it: of the device’s own memory at the peak, weights
+ * included; on
  * the CPU what it takes beside the mapped weights.
  *
  * Fails with %ZIM_ERROR_INVALID_PARAMS if the parameters are out of range, and with %ZIM_ERROR_OUT_OF_MEMORY if the

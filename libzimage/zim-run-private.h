@@ -32,7 +32,8 @@ gboolean   zim_run_job    (ZimRunContext  *context,
                            ZimJob         *job,
                            GError        **error);
 
-/* Bytes of the device's own memory at the peak of a run with these resolved parameters; of anonymous memory where it has
+/* Bytes of the device's own memory at the peak of a run with these resolved parameters; of anonymous memory where it
+ * has
  * none. */
 gboolean   zim_run_plan   (ZimRunContext  *context,
                            ZimParams      *params,

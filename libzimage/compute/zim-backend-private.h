@@ -56,7 +56,7 @@ typedef struct {
 /* How the weights of some programs lie on the device. */
 typedef struct {
   gsize resident; /* bytes that stay; not less than all of them: nothing is streamed */
-  gsize window;   /* bytes through which the rest is streamed, in two halves: one is written while one is computed with */
+  gsize window;   /* bytes through which the rest is streamed, in two halves in turn */
 } ZimPlacement;
 
 #define ZIM_BACKEND_N_SETS 3 /* of weights that come and go together */

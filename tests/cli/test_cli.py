@@ -156,6 +156,9 @@ class Commands(Case):
         self.assertIn('a model is expected', self.zimage('run', code=2).err)
         self.assertIn('--nonsense', self.zimage('run', model, 'a cat', '--nonsense', code=2).err)
         self.assertIn('--steps', self.zimage('run', model, 'a cat', '--steps', code=2).err)
+        for size in ['6Q', '-1G', '0', '']:
+            self.assertIn('is not an amount of memory',
+                          self.zimage('run', '--memory-budget', size, model, 'a cat', code=2).err)
         self.assertIn('too many arguments, from “x” on', self.zimage('devices', 'x', code=2).err)
         self.assertIn('expected one model', self.zimage('bench', code=2).err)
         self.assertIn('expected one model', self.zimage('bench', model, model, code=2).err)
