@@ -142,7 +142,7 @@ test_modes (Fixture       *fixture,
   g_autoptr(ZimJob) first = NULL;
   guint64 least, most;
   guint n_seen[G_N_ELEMENTS (modes)] = { 0 }, mode = 0;
-  const guint n = 6;
+  const guint n = 10;
 
   if (fixture->pipeline == NULL)
     return;
@@ -253,7 +253,9 @@ test_cancel (Fixture       *fixture,
     return;
   first = run (fixture, params, 0);
   least = planned (first, "minimum_bytes");
-  zim_pipeline_set_memory_budget (fixture->pipeline, least);
+  after = run (fixture, params, least);
+  assert_pictures (after, first);
+  g_clear_object (&after);
   for (int i = 0; i < 8; i++)
     {
       g_autoptr(ZimJob) job = zim_pipeline_submit (fixture->pipeline, params);

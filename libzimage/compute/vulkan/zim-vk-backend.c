@@ -170,9 +170,18 @@ static void
 zim_vk_backend_set_budget (ZimBackend *backend,
                            guint64     budget)
 {
-  zim_vk_memory_set_budget (ZIM_VK_BACKEND (backend)->device, budget);
-  zim_vk_memory_reset_peak (ZIM_VK_BACKEND (backend)->device);
-  ZIM_VK_BACKEND (backend)->budget = budget;
+  ZimVkBackend *self = ZIM_VK_BACKEND (backend);
+
+  /* What an earlier, larger budget left there */
+  if (zim_vk_memory_get_allocated (self->device) > budget)
+    {
+      free_arena (self);
+      for (guint i = 0; i < ZIM_BACKEND_N_SETS; i++)
+        zim_vk_weights_unload (self->weights, i);
+    }
+  zim_vk_memory_set_budget (self->device, budget);
+  zim_vk_memory_reset_peak (self->device);
+  self->budget = budget;
 }
 
 static guint64
