@@ -590,15 +590,26 @@ is_placed (const ZimVkSet *set,
   return TRUE;
 }
 
-/* Those that are streamed are spread over all of them, so that there is always something to compute meanwhile. */
+static gsize
+largest_size (ZimVkSet *set)
+{
+  gsize size = 0;
+
+  for (guint i = 0; i < set->packings->len; i++)
+    size = MAX (size, ((const ZimVkPacking *) g_ptr_array_index (set->packings, i))->size);
+  return size;
+}
+
+/* Those that are streamed are spread over all of them, so that there is always something to compute meanwhile: of each
+ * part of all bytes the same share stays, give or take the largest packing. */
 static void
 choose_places (ZimVkWeights *self,
                ZimVkSet     *set,
                gsize         all,
                gsize         resident)
 {
-  double share = resident < all ? (double) resident / (double) all : 2, passed = 0;
-  gsize end, place;
+  gsize slack = MIN (largest_size (set), resident), end, place, passed = 0;
+  double share = resident < all ? (double) (resident - slack) / (double) all : 1;
 
   set->resident = 0;
   for (guint i = 0; i < set->packings->len; i++)
@@ -607,9 +618,9 @@ choose_places (ZimVkWeights *self,
 
       unload (self, packing);
       packing->set = set;
-      passed += (double) packing->size;
+      passed = place_behind (self, packing, passed, &place);
       end = place_behind (self, packing, set->resident, &place);
-      packing->streams = end > resident || (double) end > share * passed + (double) packing->size;
+      packing->streams = end > resident || (double) end > share * (double) passed + (double) slack;
       packing->place = place;
       if (!packing->streams)
         set->resident = end;
