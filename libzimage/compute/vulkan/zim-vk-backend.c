@@ -152,7 +152,7 @@ zim_vk_backend_state_write (ZimBackend    *backend,
     g_debug ("%s", error->message);
 }
 
-/* Memory */
+/* Budget */
 
 #define MARGIN_MAX ((guint64) 512 << 20) /* for what the driver takes itself: command buffers, pipelines */
 

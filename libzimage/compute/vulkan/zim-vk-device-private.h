@@ -16,6 +16,7 @@ typedef struct {
   VkCommandPool pool;
   VkSemaphore   timeline;
   guint64       submitted; /* the value after the last submission */
+  guint64       after;     /* how far in the other queue's timeline submissions wait, if so much was submitted there */
 } ZimVkQueue;
 
 typedef struct _ZimVkMemory ZimVkMemory;
@@ -34,7 +35,6 @@ typedef struct {
   ZimVkMemory          *memory;
   ZimVkTransfer        *transfer;
   ZimVkPipelines       *pipelines;
-  guint64               copy_after; /* what of the computing queue copies wait for: the lower of it and all */
   double                rate;      /* FLOP/s of plain products, 0 until it is measured */
 } ZimVkDevice;
 
@@ -55,7 +55,8 @@ gboolean         zim_vk_check           (ZimVkDevice     *self,
 VkCommandBuffer  zim_vk_queue_begin     (ZimVkDevice     *self,
                                          ZimVkQueue      *queue,
                                          GError         **error);
-/* Submits commands that wait for everything that was submitted to the other queue before. */
+/* Submits commands that wait for everything that was submitted to the other queue before, or for as much of it as the
+ * queue's “after” says. */
 gboolean         zim_vk_queue_submit    (ZimVkDevice     *self,
                                          ZimVkQueue      *queue,
                                          VkCommandBuffer  commands,

@@ -67,6 +67,7 @@ queue_init (ZimVkDevice  *self,
   VkSemaphoreCreateInfo timeline = { .sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = &type };
 
   queue->family = family;
+  queue->after = G_MAXUINT64;
   self->vk.GetDeviceQueue (self->handle, family, 0, &queue->handle);
   return zim_vk_check (self, self->vk.CreateCommandPool (self->handle, &pool, NULL, &queue->pool),
                        "vkCreateCommandPool", error) &&
@@ -119,7 +120,7 @@ zim_vk_queue_submit (ZimVkDevice      *self,
 {
   const ZimVkQueue *other = queue == &self->copy ? &self->compute : &self->copy;
   guint64 value = queue->submitted + 1;
-  guint64 after = queue == &self->copy ? MIN (other->submitted, self->copy_after) : other->submitted;
+  guint64 after = MIN (other->submitted, queue->after);
   VkPipelineStageFlags stage = VK_PIPELINE_STAGE_ALL_COMMANDS_BIT;
   VkTimelineSemaphoreSubmitInfo timeline = {
     .sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
@@ -287,7 +288,6 @@ zim_vk_device_new (guint    index,
   self = g_new0 (ZimVkDevice, 1);
   self->physical = g_ptr_array_index (instance->devices, index);
   self->has_coop = self->physical->info.has_matrices && !zim_is_disabled (ZIM_DISABLE_COOPMAT);
-  self->copy_after = G_MAXUINT64;
   self->has_copy_queue = self->physical->transfer_family != self->physical->compute_family;
   if (!create_device (self, instance, error) ||
       !queue_init (self, &self->compute, self->physical->compute_family, error) ||

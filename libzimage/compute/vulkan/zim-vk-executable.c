@@ -1,9 +1,5 @@
 /* zim-vk-executable.c: a program as commands that are recorded once and replayed
  *
- * Weights that have no place of their own are streamed: operations that follow one another make a group, whose weights
- * fit into half of a window. While the device computes with one half, the weights of the next group are uploaded to the
- * other one, as soon as the group before has no more use for it.
- *
  * Compiling plans the arena. The first run uploads the weights and records the commands; later runs only submit them,
  * unless what they address has moved. Inputs go to memory of the executable's own, outputs are read where they lie.
  *
@@ -16,6 +12,7 @@
 
 #include "compute/vulkan/zim-vk-backend-private.h"
 #include "compute/vulkan/zim-vk-pipeline-private.h"
+#include "compute/vulkan/zim-vk-replay-private.h"
 #include "compute/vulkan/zim-vk-times-private.h"
 #include "compute/vulkan/zim-vk-transfer-private.h"
 #include "compute/zim-arena-private.h"
@@ -24,7 +21,6 @@
 
 #define SLOW_RATE 1e10 /* FLOP/s of a processor, and of a GPU, that could not be measured */
 #define FAST_RATE 1e12
-#define IN_FLIGHT 2 /* segments that are submitted and not done: the device never waits for the host */
 
 #define ZIM_TYPE_VK_EXECUTABLE (zim_vk_executable_get_type ())
 G_DECLARE_FINAL_TYPE (ZimVkExecutable, zim_vk_executable, ZIM, VK_EXECUTABLE, ZimExecutable)
@@ -34,18 +30,6 @@ typedef struct {
   ZimVkPacking *packings[2]; /* (nullable) */
   gsize         place;       /* in the own memory: of its ranges, or of an embedding's rows */
 } OpData;
-
-/* A packing that is uploaded before its group is computed with */
-typedef struct {
-  ZimVkPacking *packing;
-  ZimVkSpan     span;
-} Stream;
-
-/* Operations whose streamed weights are on the device at the same time */
-typedef struct {
-  guint first_stream; /* up to the next group's */
-  guint end_segment;  /* behind its last one */
-} Group;
 
 struct _ZimVkExecutable {
   ZimExecutable    parent_instance;
@@ -59,13 +43,10 @@ struct _ZimVkExecutable {
   ZimVkSpan        own;        /* inputs, tables of ranges, gathered rows */
   VkDeviceAddress *bases;      /* as recorded, by tensor id */
   ZimVkRecorder   *recorder;   /* NULL until the first run */
+  ZimVkReplay     *replay;
   ZimVkTimes      *times;      /* (nullable) */
   guint            arena_age;  /* of the arena that it addresses */
   GArray          *addresses;  /* of VkDeviceAddress: of the weights, as recorded */
-  GArray          *streams;    /* of Stream, as recorded */
-  GArray          *groups;     /* of Group; none if nothing is streamed */
-  gsize            group_size; /* bytes of the current group's weights */
-  guint            set_age;    /* of the set that the streamed weights are of */
 };
 
 G_DEFINE_FINAL_TYPE (ZimVkExecutable, zim_vk_executable, ZIM_TYPE_EXECUTABLE)
@@ -197,6 +178,7 @@ zim_vk_executable_new (ZimVkBackend  *backend,
   self->setup = (ZimVkSetup) { backend->device, (ZimVkOperand) (precision - ZIM_PRECISION_F32) };
   self->plan = zim_arena_plan_new (program, op_scratch, &self->setup, backend->arena_chunk);
   zim_executable_set_program (ZIM_EXECUTABLE (self), program, self->plan->size);
+  self->replay = zim_vk_replay_new (backend->device, backend->weights);
   self->ops = g_new0 (OpData, get_ops (self)->len);
   self->places = g_new0 (gsize, get_tensors (self)->len);
   self->bases = g_new0 (VkDeviceAddress, get_tensors (self)->len);
@@ -326,52 +308,6 @@ begin_op (const ZimVkCall *call)
   zim_vk_recorder_begin_op (call->recorder, accesses, n);
 }
 
-/* Gives the streamed weights of an operation their places, in the current group or in a new one. */
-static void
-place_streams (ZimVkExecutable *self,
-               guint            i)
-{
-  gsize needed = 0;
-
-  for (guint j = 0; j < 2; j++)
-    if (self->ops[i].packings[j] != NULL && self->ops[i].packings[j]->streams)
-      needed += packing_size (self, self->ops[i].packings[j]);
-  for (guint j = 0; j < 2; j++)
-    {
-      ZimVkPacking *packing = self->ops[i].packings[j];
-      const ZimVkSpan *half;
-      Stream stream;
-
-      if (packing == NULL || !packing->streams)
-        continue;
-      if (self->groups->len == 0 || self->group_size + needed > zim_vk_set_get_half_size (packing->set))
-        {
-          Group group = { self->streams->len, 0 };
-
-          if (self->groups->len > 0)
-            g_array_index (self->groups, Group, self->groups->len - 1).end_segment =
-              zim_vk_recorder_cut (self->recorder);
-          g_array_append_val (self->groups, group);
-          self->group_size = 0;
-          self->set_age = zim_vk_set_get_age (packing->set);
-        }
-      half = zim_vk_set_get_half (packing->set, (self->groups->len - 1) % 2);
-      stream.packing = packing;
-      stream.span = (ZimVkSpan) { half->block, half->offset + self->group_size, packing->size };
-      g_array_append_val (self->streams, stream);
-      packing->span = stream.span;
-      self->group_size += packing_size (self, packing);
-      needed -= packing_size (self, packing);
-    }
-}
-
-static void
-forget_streams (ZimVkExecutable *self)
-{
-  for (guint i = 0; i < self->streams->len; i++)
-    g_array_index (self->streams, Stream, i).packing->span = (ZimVkSpan) { NULL };
-}
-
 static void
 record_op (ZimVkExecutable *self,
            guint            i)
@@ -445,7 +381,8 @@ is_recorded (ZimVkExecutable *self)
 {
   guint n = 0;
 
-  if (self->recorder == NULL || self->arena_age != self->backend->arena_age)
+  if (self->recorder == NULL || self->arena_age != self->backend->arena_age ||
+      !zim_vk_replay_is_current (self->replay))
     return FALSE;
   for (guint i = 0; i < 2 * get_ops (self)->len; i++)
     {
@@ -453,8 +390,6 @@ is_recorded (ZimVkExecutable *self)
 
       if (packing != NULL &&
           g_array_index (self->addresses, VkDeviceAddress, n++) != recorded_address (packing))
-        return FALSE;
-      if (packing != NULL && packing->streams && self->set_age != zim_vk_set_get_age (packing->set))
         return FALSE;
     }
   return TRUE;
@@ -504,19 +439,16 @@ record (ZimVkExecutable  *self,
 
         g_array_append_val (self->addresses, address);
       }
-  g_array_set_size (self->streams, 0);
-  g_array_set_size (self->groups, 0);
+  zim_vk_replay_begin (self->replay, self->recorder);
   resolve_bases (self);
   zim_vk_times_mark (self->times, self->recorder, 0);
   for (guint i = 0; i < n_ops; i++)
     {
-      place_streams (self, i);
+      zim_vk_replay_place (self->replay, self->ops[i].packings, G_N_ELEMENTS (self->ops[i].packings));
       record_op (self, i);
       zim_vk_times_mark (self->times, self->recorder, i + 1);
     }
-  forget_streams (self);
-  if (self->groups->len > 0)
-    g_array_index (self->groups, Group, self->groups->len - 1).end_segment = zim_vk_recorder_get_n (self->recorder);
+  zim_vk_replay_end (self->replay);
   if (!zim_vk_recorder_finish (self->recorder, error))
     {
       g_clear_pointer (&self->recorder, zim_vk_recorder_free);
@@ -608,111 +540,6 @@ write_embeddings (ZimVkExecutable   *self,
   return TRUE;
 }
 
-/* What is submitted of a run, and uploaded for it */
-typedef struct {
-  ZimVkExecutable *self;
-  GCancellable    *cancellable;
-  guint64         *ends;       /* of each segment, on the computing queue's timeline */
-  guint            group;      /* that the next segment is of */
-  guint            n_uploaded; /* streams */
-} Replay;
-
-static guint
-end_of_streams (ZimVkExecutable *self,
-                guint            group)
-{
-  return group + 1 < self->groups->len ? g_array_index (self->groups, Group, group + 1).first_stream
-                                       : self->streams->len;
-}
-
-/* Uploads the weights of a group, or one of them. The half that they go to was the group's before the last. */
-static gboolean
-upload_streams (Replay    *replay,
-                guint      group,
-                gboolean   is_all,
-                GError   **error)
-{
-  ZimVkExecutable *self = replay->self;
-  ZimVkDevice *device = self->setup.device;
-  guint end = group < self->groups->len ? end_of_streams (self, group) : 0;
-
-  if (replay->n_uploaded < end && group >= 2)
-    {
-      guint64 before = replay->ends[g_array_index (self->groups, Group, group - 2).end_segment - 1];
-
-      if (!zim_vk_queue_wait (device, &device->compute, before, error))
-        return FALSE;
-      device->copy_after = before;
-    }
-  for (gboolean goes_on = TRUE; goes_on && replay->n_uploaded < end; goes_on = is_all)
-    {
-      Stream *stream = &g_array_index (self->streams, Stream, replay->n_uploaded++);
-      gboolean is_done;
-
-      if (g_cancellable_set_error_if_cancelled (replay->cancellable, error))
-        return FALSE;
-      stream->packing->span = stream->span;
-      is_done = zim_vk_weights_upload (self->backend->weights, stream->packing, error);
-      stream->packing->span = (ZimVkSpan) { NULL };
-      if (!is_done)
-        return FALSE;
-    }
-  return TRUE;
-}
-
-static gboolean
-submit_segment (Replay  *replay,
-                guint    i,
-                GError **error)
-{
-  ZimVkExecutable *self = replay->self;
-  ZimVkDevice *device = self->setup.device;
-  gboolean is_last = self->groups->len > 0 && g_array_index (self->groups, Group, replay->group).end_segment == i + 1;
-
-  if (i >= IN_FLIGHT && !zim_vk_queue_wait (device, &device->compute, replay->ends[i - IN_FLIGHT], error))
-    return FALSE;
-  if (g_cancellable_set_error_if_cancelled (replay->cancellable, error) ||
-      !zim_vk_queue_submit (device, &device->compute, zim_vk_recorder_get (self->recorder, i), error))
-    return FALSE;
-  replay->ends[i] = device->compute.submitted;
-  if (self->groups->len > 0 && !upload_streams (replay, replay->group + 1, is_last, error))
-    return FALSE;
-  replay->group += is_last ? 1 : 0;
-  return TRUE;
-}
-
-static gboolean
-submit_segments (ZimVkExecutable  *self,
-                 GCancellable     *cancellable,
-                 GError          **error)
-{
-  guint n = zim_vk_recorder_get_n (self->recorder);
-  g_autofree guint64 *ends = g_new0 (guint64, n);
-  Replay replay = { self, cancellable, ends, 0, 0 };
-  gboolean is_done;
-
-  self->setup.device->copy_after = self->setup.device->compute.submitted;
-  is_done = upload_streams (&replay, 0, TRUE, error);
-  for (guint i = 0; i < n && is_done; i++)
-    is_done = submit_segment (&replay, i, error);
-  self->setup.device->copy_after = G_MAXUINT64;
-  return is_done;
-}
-
-/* Some segments are ahead of what is done, and between them a run can be cancelled. However it ends, nothing of it runs
- * on. */
-static gboolean
-submit (ZimVkExecutable  *self,
-        GCancellable     *cancellable,
-        GError          **error)
-{
-  ZimVkDevice *device = self->setup.device;
-  gboolean is_submitted = submit_segments (self, cancellable, error);
-
-  return zim_vk_queue_wait (device, &device->compute, device->compute.submitted, is_submitted ? error : NULL) &&
-         is_submitted;
-}
-
 static gboolean
 read_tensor (ZimVkExecutable  *self,
              const ZimTensor  *tensor,
@@ -771,8 +598,8 @@ zim_vk_executable_run (ZimExecutable     *executable,
       !make_states (self, error) || !acquire_weights (self, error))
     return FALSE;
   is_done = record (self, error) && write_inputs (self, bindings, n_bindings, error) &&
-            write_embeddings (self, bindings, n_bindings, error) && submit (self, cancellable, error) &&
-            read_outputs (self, bindings, n_bindings, error);
+            write_embeddings (self, bindings, n_bindings, error) &&
+            zim_vk_replay_run (self->replay, cancellable, error) && read_outputs (self, bindings, n_bindings, error);
   release_weights (self);
   if (is_done)
     zim_vk_times_print (self->times);
@@ -812,8 +639,7 @@ zim_vk_executable_finalize (GObject *object)
       zim_vk_weights_drop (self->backend->weights, self->ops[i / 2].packings[i % 2]);
   zim_vk_memory_release (self->setup.device, &self->own);
   g_array_unref (self->addresses);
-  g_array_unref (self->streams);
-  g_array_unref (self->groups);
+  zim_vk_replay_free (self->replay);
   g_free (self->ops);
   g_free (self->places);
   g_free (self->bases);
@@ -836,6 +662,4 @@ static void
 zim_vk_executable_init (ZimVkExecutable *self)
 {
   self->addresses = g_array_new (FALSE, FALSE, sizeof (VkDeviceAddress));
-  self->streams = g_array_new (FALSE, FALSE, sizeof (Stream));
-  self->groups = g_array_new (FALSE, FALSE, sizeof (Group));
 }
