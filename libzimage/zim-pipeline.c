@@ -487,7 +487,6 @@ get_context (ZimPipeline    *self,
   return TRUE;
 }
 
-/* Takes the job. */
 static void
 keep_peak (ZimPipeline *self)
 {
@@ -496,6 +495,7 @@ keep_peak (ZimPipeline *self)
   g_mutex_unlock (&self->lock);
 }
 
+/* Takes the job. */
 static void
 run_job (ZimPipeline *self,
          ZimJob      *job)
@@ -639,9 +639,8 @@ plan_memory (ZimPipeline  *self,
  * @params: what would be generated
  * @error: return location for an error
  *
- * Computes how much memory a run takes, without running it: of the device’s own memory at the peak, weights
- * included; on
- * the CPU what it takes beside the mapped weights.
+ * Computes how much memory a run takes, without running it: of the device’s own memory at the peak, weights included;
+ * on the CPU what it takes beside the mapped weights.
  *
  * Fails with %ZIM_ERROR_INVALID_PARAMS if the parameters are out of range, and with %ZIM_ERROR_OUT_OF_MEMORY if the
  * budget is too small for every plan. Waits for a job that runs.

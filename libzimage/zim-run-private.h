@@ -33,8 +33,7 @@ gboolean   zim_run_job    (ZimRunContext  *context,
                            GError        **error);
 
 /* Bytes of the device's own memory at the peak of a run with these resolved parameters; of anonymous memory where it
- * has
- * none. */
+ * has none. */
 gboolean   zim_run_plan   (ZimRunContext  *context,
                            ZimParams      *params,
                            guint64        *memory,
