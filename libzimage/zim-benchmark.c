@@ -508,9 +508,8 @@ precision_name (ZimPrecision precision)
  * “stages” (a dictionary of “text”, “step” and “decode”, each with “seconds”, “cpu_seconds” of all threads, “gflops”
  * and “peak_percent”), “memory_plan” ([property@ZImage.Job:memory-plan]), “device_memory_bytes” (the peak of what was
  * allocated of the device’s own memory, where it has some), “peak_memory_bytes”, “anonymous_memory_bytes” (both of
- * the process, the second without mapped
- * files), “load_seconds” (what the first runs took beyond the later ones), “preview_seconds” (of one preview) and
- * “cancel_seconds” (from cancelling within a step to the return).
+ * the process, the second without mapped files), “load_seconds” (what the first runs took beyond the later ones),
+ * “preview_seconds” (of one preview) and “cancel_seconds” (from cancelling within a step to the return).
  *
  * Fails with %ZIM_ERROR_INVALID_PARAMS if the size is out of range, with %ZIM_ERROR_DEVICE, %ZIM_ERROR_OUT_OF_MEMORY
  * and %G_IO_ERROR_CANCELLED.

@@ -258,11 +258,11 @@ zim_job_class_init (ZimJobClass *class)
    * What the job takes of the device’s memory, told before anything is computed: a dictionary (`a{sv}`) of “mode”
    * (`mapped` where weights are read as they are mapped, `resident` where all weights stay on the device,
    * `text-released` where the text encoder goes once the prompt is read, `in-turn` where one network is there at a
-   * time,
-   * `streamed` where weights come while they are computed with), and in bytes “planned_bytes” (the peak),
+   * time, `streamed` where weights come while they are computed with), and in bytes “planned_bytes” (the peak),
    * “minimum_bytes” (the least budget for this job), “budget_bytes” (0: none), “weights_bytes”, “streamed_bytes” (of
-   * the
-   * weights, those that have no place of their own) and “arena_bytes” (intermediate results).
+   * the weights, those that have no place of their own) and “arena_bytes” (intermediate results).
+   *
+   * What fits into the budget stays until its place is needed, so that more may be there than was planned for.
    */
   properties[PROP_MEMORY_PLAN] =
     g_param_spec_variant ("memory-plan", NULL, NULL, G_VARIANT_TYPE_VARDICT, NULL, flags);
