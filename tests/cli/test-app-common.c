@@ -163,6 +163,27 @@ test_precision (void)
   g_assert_cmpstr (error->message, ==, "Value of “precision” is “f8”, expected one of: auto, f32, bf16, f16");
 }
 
+static void
+test_memory (void)
+{
+  static const struct { const char *text; guint64 bytes; } cases[] = {
+    { "1500000000", 1500000000 }, { "1", 1 }, { "512M", 512 << 20 }, { "6GiB", (guint64) 6 << 30 },
+    { "1.5 g", (guint64) 3 << 29 }, { "2KB", 2000 }, { "8 B", 8 }, { "1T", (guint64) 1 << 40 },
+    { "", 0 }, { "0", 0 }, { "-1G", 0 }, { "G", 0 }, { "1 GiB more", 0 }, { "1e300", 0 }, { "nan", 0 },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr(GError) error = NULL;
+      guint64 bytes = 0;
+
+      g_assert_cmpint (app_parse_memory (cases[i].text, &bytes, &error), ==, cases[i].bytes > 0);
+      g_assert_cmpuint (bytes, ==, cases[i].bytes);
+      if (cases[i].bytes == 0)
+        g_assert_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE);
+    }
+}
+
 /* --- File names --------------------------------------------------------------------------------- */
 
 static void
@@ -294,6 +315,7 @@ main (int    argc,
   g_test_add_func ("/app/fields/reset", test_field_reset);
   g_test_add_func ("/app/fields/variant", test_params_to_variant);
   g_test_add_func ("/app/fields/precision", test_precision);
+  g_test_add_func ("/app/fields/memory", test_memory);
   g_test_add_func ("/app/file-names/slug", test_slug);
   g_test_add_func ("/app/file-names/reserve", test_reserve);
   g_test_add_func ("/app/format/duration", test_duration);

@@ -45,8 +45,8 @@ def tearDownModule():
 def environment(**changes):
     """Without what a developer's terminal adds, so that a test sees the same everywhere."""
     unset = ['TMUX', 'STY', 'KITTY_WINDOW_ID', 'GHOSTTY_RESOURCES_DIR', 'TERM_PROGRAM', 'LC_TERMINAL', 'WEZTERM_PANE',
-             'ZIM_DEVICE', 'ZIMAGE_INLINE', 'ZIMAGE_MODELS', 'ZIMAGE_NOHISTORY', 'OPENBLAS_CORETYPE',
-             'OPENBLAS_L2_SIZE', 'LANGUAGE']
+             'ZIM_DEVICE', 'ZIM_MEMORY_BUDGET', 'ZIMAGE_INLINE', 'ZIMAGE_MODELS', 'ZIMAGE_NOHISTORY',
+             'OPENBLAS_CORETYPE', 'OPENBLAS_L2_SIZE', 'LANGUAGE']
     env = {name: value for name, value in os.environ.items() if name not in unset}
     env.update(LC_ALL='C.UTF-8', TERM='xterm-256color', HOME=work.name,
                XDG_STATE_HOME=os.path.join(work.name, 'state'),
@@ -208,7 +208,7 @@ class Run(Case):
                              '--cfg-truncation', '0.5', '--max-tokens', '64', '--rng', 'cpu', '--format', 'png',
                              '--quality', '80', '--device', 'cpu', '--precision', 'f32', '--json').out
         run = json.loads(out)
-        self.assertEqual(list(run), ['model', 'device', 'precision', 'seconds', 'images'])
+        self.assertEqual(list(run), ['model', 'device', 'precision', 'seconds', 'memory_plan', 'images'])
         self.assertEqual((run['model'], run['device'], run['precision']), ('tiny', 'cpu', 'f32'))
         self.assertGreater(run['seconds'], 0)
         self.assertEqual([image['seed'] for image in run['images']], [9, 10])
@@ -501,6 +501,53 @@ class Cancel(Case):
 
     def test_terminate(self):
         self.end(self.start('-o', 'a.png'), signal.SIGTERM, 143)
+
+
+class Memory(Case):
+    """Budgets, on the CPU and on a Vulkan device where there is one."""
+    NEEDS = r'needs at least [^(]*\(([\d,]+) bytes\) of memory on “'
+
+    def least(self, *args):
+        err = self.run_model(*args, '--memory-budget', '1K', code=1).err
+        self.assertRegex(err, self.NEEDS)
+        self.assertEqual(self.files(), [])
+        return int(re.search(self.NEEDS, err)[1].replace(',', ''))
+
+    def vulkan(self):
+        if os.environ.get('ZIM_TEST_VULKAN') == 'none':
+            self.skipTest('Vulkan is left out')
+        devices = json.loads(self.zimage('devices', '--json').out)
+        for device in devices:
+            if device['id'].startswith('vulkan') and os.environ.get('ZIM_TEST_VULKAN', '') in device['name']:
+                return device['id']
+        self.skipTest('this machine has no Vulkan device')
+
+    def test_cpu(self):
+        least = self.least(model, 'a cat')
+        run = self.run_model(model, 'a cat', '--memory-budget', str(least), '--json')
+        self.assertEqual(json.loads(run.out)['memory_plan']['mode'], 'mapped')
+        self.run_model(model, 'a cat', '--memory-budget', str(least - 1), code=1)
+
+    def test_environment(self):
+        env = environment(ZIM_MEMORY_BUDGET='1K')
+        self.assertRegex(self.run_model(model, 'a cat', code=1, env=env).err, self.NEEDS)
+        self.run_model(model, 'a cat', '--memory-budget', '1GiB', env=env)
+        self.assertIn('ZIM_MEMORY_BUDGET: “much” is not an amount of memory',
+                      self.run_model(model, 'a cat', code=2, env=environment(ZIM_MEMORY_BUDGET='much')).err)
+
+    def test_vulkan(self):
+        args = [model, 'a cat', '--device', self.vulkan(), '--seed', '7', '--steps', '1']
+        least = self.least(*args)
+        whole = self.run_model(*args, '-o', 'whole.png')
+        self.assertRegex(whole.err, r'Memory: .* of .*, everything stays\n')
+        streamed = self.run_model(*args, '--memory-budget', str(least), '-o', 'streamed.png')
+        self.assertRegex(streamed.err, r'Memory: .* of .*, weights are streamed\n')
+        self.assertEqual(png_pixels(self.read('whole.png')), png_pixels(self.read('streamed.png')))
+        plan = json.loads(self.run_model(*args, '--memory-budget', str(least), '--json').out)['memory_plan']
+        self.assertEqual(plan['mode'], 'streamed')
+        self.assertEqual(plan['minimum_bytes'], least)
+        self.assertGreater(plan['streamed_bytes'], 0)
+        self.assertLessEqual(plan['planned_bytes'], plan['budget_bytes'])
 
 
 class Bench(Case):
