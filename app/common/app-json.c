@@ -13,9 +13,23 @@
 #include <math.h>
 #include <string.h>
 
+/* The depth that says that everything is on one line. */
+#define ONE_LINE G_MAXUINT
+
 static void append_value (GString  *json,
                           GVariant *value,
                           guint     depth);
+
+/* How many characters need no escape. */
+static gsize
+plain_run (const char *text)
+{
+  const char *p = text;
+
+  while ((guchar) *p >= 0x20 && *p != '"' && *p != '\\' && *p != 0x7f)
+    p++;
+  return (gsize) (p - text);
+}
 
 static void
 append_string (GString    *json,
@@ -24,14 +38,19 @@ append_string (GString    *json,
   g_string_append_c (json, '"');
   for (const char *p = text; *p != '\0'; p++)
     {
+      gsize run = plain_run (p);
+
+      /* A picture in base64 is megabytes of one run. */
+      g_string_append_len (json, p, (gssize) run);
+      p += run;
+      if (*p == '\0')
+        break;
       if (*p == '"' || *p == '\\')
         g_string_append_printf (json, "\\%c", *p);
       else if (*p == '\n')
         g_string_append (json, "\\n");
-      else if ((guchar) *p < 0x20 || *p == 0x7f)
-        g_string_append_printf (json, "\\u%04x", *p);
       else
-        g_string_append_c (json, *p);
+        g_string_append_printf (json, "\\u%04x", *p);
     }
   g_string_append_c (json, '"');
 }
@@ -62,7 +81,8 @@ static void
 append_newline (GString *json,
                 guint    depth)
 {
-  g_string_append_printf (json, "\n%*s", (int) (2 * depth), "");
+  if (depth != ONE_LINE)
+    g_string_append_printf (json, "\n%*s", (int) (2 * depth), "");
 }
 
 static void
@@ -72,6 +92,7 @@ append_container (GString  *json,
 {
   gboolean is_object = g_variant_type_is_subtype_of (g_variant_get_type (container), G_VARIANT_TYPE ("a{s*}"));
   gsize n = g_variant_n_children (container);
+  guint inner = depth == ONE_LINE ? ONE_LINE : depth + 1;
 
   g_string_append_c (json, is_object ? '{' : '[');
   for (gsize i = 0; i < n; i++)
@@ -79,18 +100,18 @@ append_container (GString  *json,
       g_autoptr(GVariant) child = g_variant_get_child_value (container, i);
 
       g_string_append (json, i > 0 ? "," : "");
-      append_newline (json, depth + 1);
+      append_newline (json, inner);
       if (is_object)
         {
           g_autoptr(GVariant) key = g_variant_get_child_value (child, 0);
           g_autoptr(GVariant) value = g_variant_get_child_value (child, 1);
 
           append_string (json, g_variant_get_string (key, NULL));
-          g_string_append (json, ": ");
-          append_value (json, value, depth + 1);
+          g_string_append (json, depth == ONE_LINE ? ":" : ": ");
+          append_value (json, value, inner);
         }
       else
-        append_value (json, child, depth + 1);
+        append_value (json, child, inner);
     }
   if (n > 0)
     append_newline (json, depth);
@@ -117,6 +138,13 @@ append_value (GString  *json,
     case G_VARIANT_CLASS_DOUBLE:
       append_double (json, g_variant_get_double (value));
       break;
+    case G_VARIANT_CLASS_MAYBE:
+      inner = g_variant_get_maybe (value);
+      if (inner != NULL)
+        append_value (json, inner, depth);
+      else
+        g_string_append (json, "null");
+      break;
     case G_VARIANT_CLASS_ARRAY:
     case G_VARIANT_CLASS_TUPLE:
       append_container (json, value, depth);
@@ -129,12 +157,25 @@ append_value (GString  *json,
     }
 }
 
-char *
-app_variant_to_json (GVariant *variant)
+static char *
+to_json (GVariant *variant,
+         guint     depth)
 {
   g_autoptr(GVariant) sunk = g_variant_ref_sink (variant);
   GString *json = g_string_new (NULL);
 
-  append_value (json, sunk, 0);
+  append_value (json, sunk, depth);
   return g_string_free (json, FALSE);
+}
+
+char *
+app_variant_to_json (GVariant *variant)
+{
+  return to_json (variant, 0);
+}
+
+char *
+app_variant_to_json_line (GVariant *variant)
+{
+  return to_json (variant, ONE_LINE);
 }

@@ -1,4 +1,4 @@
-/* app-json.h: results for programs
+/* app-json.h: results for programs, and what programs ask for
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -11,6 +11,17 @@ G_BEGIN_DECLS
 
 /* A variant as indented JSON text, without a newline at its end: dictionaries in their order, numbers that are none as
  * null. Sinks a floating reference. (transfer full) */
-char *app_variant_to_json (GVariant *variant);
+char     *app_variant_to_json      (GVariant    *variant);
+/* The same on one line. (transfer full) */
+char     *app_variant_to_json_line (GVariant    *variant);
+
+#define APP_JSON_MAX_DEPTH 32
+
+/* One JSON value and nothing after it: objects are a{sv}, arrays av, strings s, numbers x or d, truth values b, and null
+ * is an empty mv. Not accepted: invalid UTF-8, a NUL (escaped ones too), halves of surrogate pairs, two members of one
+ * name, numbers beyond a double, deeper nesting. The error is G_IO_ERROR_INVALID_DATA and says where. (transfer full) */
+GVariant *app_json_parse           (const char  *data,
+                                    gsize        length,
+                                    GError     **error);
 
 G_END_DECLS

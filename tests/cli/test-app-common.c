@@ -15,6 +15,7 @@
 #include "app-file-names.h"
 #include "app-format.h"
 #include "app-json.h"
+#include "app-params.h"
 
 /* --- Fields ------------------------------------------------------------------------------------- */
 
@@ -304,6 +305,106 @@ test_json (void)
   g_assert_cmpint (json_object_get_int_member (json_object_get_object_member (object, "nested"), "x"), ==, 1);
 }
 
+static const struct { const char *json, *line; } json_cases[] = {
+  { "{}", "{}" },
+  { " [ ] ", "[]" },
+  { "{\"a\": 1, \"b\": [true, false, null], \"c\": {\"d\": -0.5}}",
+    "{\"a\":1,\"b\":[true,false,null],\"c\":{\"d\":-0.5}}" },
+  { "9223372036854775807", "9223372036854775807" },
+  { "9223372036854775808", "9.2233720368547758e+18" },
+  { "1e3", "1000.0" },
+  { "\"\\u5915\\u65e5 \\ud83d\\ude00 \\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"夕日 😀 \\\"\\\\/\\u0008\\u000c\\n\\u000d\\u0009\"" },
+  { "", NULL },
+  { "{\"a\": 1, \"a\": 2}", NULL },
+  { "{\"a\" 1}", NULL },
+  { "{a: 1}", NULL },
+  { "[1,]", NULL },
+  { "[1] 2", NULL },
+  { "01", NULL },
+  { "1.", NULL },
+  { ".5", NULL },
+  { "+1", NULL },
+  { "1e", NULL },
+  { "1e999", NULL },
+  { "nul", NULL },
+  { "'a'", NULL },
+  { "\"a", NULL },
+  { "\"\n\"", NULL },
+  { "\"\\x\"", NULL },
+  { "\"\\u12\"", NULL },
+  { "\"\\u0000\"", NULL },
+  { "\"\\ud800\"", NULL },
+  { "\"\\udc00\"", NULL },
+  { "\"\\ud800\\u0041\"", NULL },
+  { "\"\xff\"", NULL },
+  { "/* a */ 1", NULL },
+};
+
+static void
+test_parse_json (void)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (json_cases); i++)
+    {
+      g_autoptr(GError) error = NULL;
+      g_autoptr(GVariant) value = app_json_parse (json_cases[i].json, strlen (json_cases[i].json), &error);
+      g_autofree char *line = value != NULL ? app_variant_to_json_line (value) : NULL;
+
+      g_assert_cmpstr (line, ==, json_cases[i].line);
+      if (line == NULL)
+        g_assert_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA);
+    }
+}
+
+static void
+test_parse_deep_json (void)
+{
+  for (gsize n = 1; n <= 1 << 20; n *= 2)
+    {
+      g_autofree char *open = g_strnfill (n, '[');
+      g_autofree char *close = g_strnfill (n, ']');
+      g_autofree char *json = g_strconcat (open, close, NULL);
+      g_autoptr(GVariant) value = app_json_parse (json, 2 * n, NULL);
+
+      g_assert_true ((value != NULL) == (n <= APP_JSON_MAX_DEPTH));
+    }
+}
+
+static const struct { const char *json, *bad_field, *line; } params_cases[] = {
+  { "{}", NULL, "{\"prompt\":\"\",\"negative_prompt\":\"\",\"n\":1" },
+  { "{\"prompt\": \"夕日\", \"width\": 512, \"steps\": 8.0, \"seed\": 7, \"guidance_scale\": 4, \"rng\": \"cuda\"}", NULL,
+    "{\"prompt\":\"夕日\",\"negative_prompt\":\"\",\"width\":512,\"steps\":8,\"seed\":7,\"n\":1,\"guidance_scale\":4.0" },
+  { "{\"prompt\": null, \"unknown\": [1]}", NULL, "{\"prompt\":\"\"" },
+  { "{\"prompt\": 5}", "prompt" },
+  { "{\"width\": \"512\"}", "width" },
+  { "{\"width\": 512.5}", "width" },
+  { "{\"width\": 4294967296}", "width" },
+  { "{\"seed\": 1e300}", "seed" },
+  { "{\"seed\": true}", "seed" },
+  { "{\"n\": {}}", "n" },
+  { "{\"guidance_scale\": \"4\"}", "guidance_scale" },
+  { "{\"rng\": \"mt\"}", "rng" },
+};
+
+static void
+test_params_from_variant (void)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (params_cases); i++)
+    {
+      g_autoptr(GVariant) dict = app_json_parse (params_cases[i].json, strlen (params_cases[i].json), NULL);
+      g_autoptr(ZimParams) params = zim_params_new (NULL);
+      g_autoptr(GError) error = NULL;
+      g_autofree char *line = NULL;
+      const char *bad_field = NULL;
+
+      if (!app_params_from_variant (params, dict, &bad_field, &error))
+        g_assert_nonnull (strstr (error->message, params_cases[i].bad_field));
+      g_assert_cmpstr (bad_field, ==, params_cases[i].bad_field);
+      line = app_variant_to_json_line (app_params_to_variant (params));
+      if (error == NULL)
+        g_assert_true (g_str_has_prefix (line, params_cases[i].line));
+    }
+}
+
 int
 main (int    argc,
       char **argv)
@@ -320,6 +421,9 @@ main (int    argc,
   g_test_add_func ("/app/file-names/reserve", test_reserve);
   g_test_add_func ("/app/format/duration", test_duration);
   g_test_add_func ("/app/json", test_json);
+  g_test_add_func ("/app/json/parse", test_parse_json);
+  g_test_add_func ("/app/json/parse/deep", test_parse_deep_json);
+  g_test_add_func ("/app/params/from-variant", test_params_from_variant);
 
   return g_test_run ();
 }

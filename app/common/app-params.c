@@ -1,0 +1,220 @@
+/* app-params.c: the generation parameters from JSON and from the bus
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+
+#include "config.h"
+
+#include "app-params.h"
+
+#include <glib/gi18n.h>
+
+#include "app-fields.h"
+
+static gboolean
+is_null (GVariant *value)
+{
+  g_autoptr(GVariant) inner = NULL;
+
+  if (!g_variant_is_of_type (value, G_VARIANT_TYPE_MAYBE))
+    return FALSE;
+  inner = g_variant_get_maybe (value);
+  return inner == NULL;
+}
+
+GVariant *
+app_dict_lookup (GVariant   *dict,
+                 const char *name)
+{
+  g_autoptr(GVariant) value = g_variant_lookup_value (dict, name, NULL);
+
+  return value != NULL && !is_null (value) ? g_steal_pointer (&value) : NULL;
+}
+
+static gboolean
+wrong_type (const char  *name,
+            const char  *expected,
+            GError     **error)
+{
+  g_set_error (error, ZIM_ERROR, ZIM_ERROR_INVALID_PARAMS, _("Field “%s” is not %s"), name, expected);
+  return FALSE;
+}
+
+gboolean
+app_dict_read_text (GVariant     *dict,
+                    const char   *name,
+                    char        **text,
+                    GError      **error)
+{
+  g_autoptr(GVariant) value = app_dict_lookup (dict, name);
+
+  if (value == NULL)
+    return TRUE;
+  if (!g_variant_is_of_type (value, G_VARIANT_TYPE_STRING))
+    return wrong_type (name, _("a string"), error);
+
+  g_free (*text);
+  *text = g_variant_dup_string (value, NULL);
+  return TRUE;
+}
+
+gboolean
+app_dict_read_flag (GVariant    *dict,
+                    const char  *name,
+                    gboolean    *flag,
+                    GError     **error)
+{
+  g_autoptr(GVariant) value = app_dict_lookup (dict, name);
+
+  if (value == NULL)
+    return TRUE;
+  if (!g_variant_is_of_type (value, G_VARIANT_TYPE_BOOLEAN))
+    return wrong_type (name, _("true or false"), error);
+
+  *flag = g_variant_get_boolean (value);
+  return TRUE;
+}
+
+/* Whole numbers from the bus may be narrower, and those of a script may be real ones: 8.0. */
+static gboolean
+get_whole (GVariant *value,
+           gint64   *whole)
+{
+  double real;
+
+  if (g_variant_is_of_type (value, G_VARIANT_TYPE_INT64))
+    *whole = g_variant_get_int64 (value);
+  else if (g_variant_is_of_type (value, G_VARIANT_TYPE_INT32))
+    *whole = g_variant_get_int32 (value);
+  else if (g_variant_is_of_type (value, G_VARIANT_TYPE_DOUBLE))
+    {
+      real = g_variant_get_double (value);
+      if (real < -ZIM_SEED_MAX || real > ZIM_SEED_MAX || real != (double) (gint64) real)
+        return FALSE;
+      *whole = (gint64) real;
+    }
+  else
+    return FALSE;
+
+  return TRUE;
+}
+
+gboolean
+app_dict_read_whole (GVariant    *dict,
+                     const char  *name,
+                     gint64       min,
+                     gint64       max,
+                     gint64      *whole,
+                     GError     **error)
+{
+  g_autoptr(GVariant) value = app_dict_lookup (dict, name);
+  gint64 read;
+
+  if (value == NULL)
+    return TRUE;
+  if (!get_whole (value, &read))
+    return wrong_type (name, _("a whole number"), error);
+  if (read < min || read > max)
+    {
+      g_set_error (error, ZIM_ERROR, ZIM_ERROR_INVALID_PARAMS, _("Field “%s” is %lld, expected %lld to %lld"),
+                   name, (long long) read, (long long) min, (long long) max);
+      return FALSE;
+    }
+
+  *whole = read;
+  return TRUE;
+}
+
+static gboolean
+set_whole (ZimParams       *params,
+           const AppField  *field,
+           GVariant        *dict,
+           GError         **error)
+{
+  GParamSpec *pspec = g_object_class_find_property (G_OBJECT_GET_CLASS (params), field->property);
+  gboolean is_long = pspec->value_type == G_TYPE_INT64;
+  gint64 whole = 0;
+
+  if (!app_dict_read_whole (dict, field->json_name, is_long ? G_MININT64 : G_MININT, is_long ? G_MAXINT64 : G_MAXINT,
+                            &whole, error))
+    return FALSE;
+
+  if (is_long)
+    g_object_set (params, field->property, whole, NULL);
+  else
+    g_object_set (params, field->property, (int) whole, NULL);
+  return TRUE;
+}
+
+static gboolean
+set_real (ZimParams       *params,
+          const AppField  *field,
+          GVariant        *value,
+          GError         **error)
+{
+  gint64 whole;
+
+  if (g_variant_is_of_type (value, G_VARIANT_TYPE_DOUBLE))
+    g_object_set (params, field->property, g_variant_get_double (value), NULL);
+  else if (get_whole (value, &whole))
+    g_object_set (params, field->property, (double) whole, NULL);
+  else
+    return wrong_type (field->json_name, _("a number"), error);
+
+  return TRUE;
+}
+
+static gboolean
+set_text (ZimParams       *params,
+          const AppField  *field,
+          GVariant        *value,
+          GError         **error)
+{
+  if (!g_variant_is_of_type (value, G_VARIANT_TYPE_STRING))
+    return wrong_type (field->json_name, _("a string"), error);
+
+  return app_field_set (field, params, g_variant_get_string (value, NULL), error);
+}
+
+static gboolean
+set_field (ZimParams       *params,
+           const AppField  *field,
+           GVariant        *dict,
+           GError         **error)
+{
+  g_autoptr(GVariant) value = app_dict_lookup (dict, field->json_name);
+
+  if (value == NULL)
+    return TRUE;
+
+  switch (field->kind)
+    {
+    case APP_FIELD_WHOLE:
+      return set_whole (params, field, dict, error);
+    case APP_FIELD_REAL:
+      return set_real (params, field, value, error);
+    case APP_FIELD_TEXT:
+    case APP_FIELD_CHOICE:
+    default:
+      return set_text (params, field, value, error);
+    }
+}
+
+gboolean
+app_params_from_variant (ZimParams   *params,
+                         GVariant    *dict,
+                         const char **bad_field,
+                         GError     **error)
+{
+  guint n_fields;
+  const AppField *fields = app_fields (&n_fields);
+
+  for (guint i = 0; i < n_fields; i++)
+    if (fields[i].json_name != NULL && !set_field (params, &fields[i], dict, error))
+      {
+        *bad_field = fields[i].json_name;
+        return FALSE;
+      }
+
+  return TRUE;
+}

@@ -1,0 +1,38 @@
+/* app-params.h: the generation parameters from JSON and from the bus
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+
+#pragma once
+
+#include <zimage.h>
+
+G_BEGIN_DECLS
+
+/* Sets the fields that an a{sv} has, under their JSON names; others are left alone. Whether values are in range is what
+ * zim_params_validate() says. Errors name the field, which bad_field then is too. */
+gboolean  app_params_from_variant (ZimParams    *params,
+                                   GVariant     *dict,
+                                   const char  **bad_field,
+                                   GError      **error);
+
+/* Fields of an a{sv} that are no parameters. A field that is missing or null leaves the value as it is. The error is
+ * ZIM_ERROR_INVALID_PARAMS. */
+GVariant *app_dict_lookup         (GVariant     *dict,
+                                   const char   *name); /* (nullable) (transfer full) */
+gboolean  app_dict_read_text      (GVariant     *dict,
+                                   const char   *name,
+                                   char        **text,
+                                   GError      **error);
+gboolean  app_dict_read_flag      (GVariant     *dict,
+                                   const char   *name,
+                                   gboolean     *flag,
+                                   GError      **error);
+gboolean  app_dict_read_whole     (GVariant     *dict,
+                                   const char   *name,
+                                   gint64        min,
+                                   gint64        max,
+                                   gint64       *whole,
+                                   GError      **error);
+
+G_END_DECLS
