@@ -49,6 +49,8 @@ int               cli_rm             (int             argc,
                                       char          **argv);
 int               cli_store          (int             argc,
                                       char          **argv);
+int               cli_serve          (int             argc,
+                                      char          **argv);
 int               cli_help           (int             argc,
                                       char          **argv);
 int               cli_version        (int             argc,

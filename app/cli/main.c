@@ -22,6 +22,7 @@ static const CliCommand commands[] = {
   { "cp", N_("Give a model another name as well"), cli_cp },
   { "rm", N_("Remove models"), cli_rm },
   { "store", N_("Check the store, or free what nothing needs"), cli_store },
+  { "serve", N_("Serve models over the network"), cli_serve },
   { "devices", N_("List what can compute"), cli_devices },
   { "bench", N_("Measure a model on this machine"), cli_bench },
   { "help", N_("Explain a command"), cli_help },

@@ -41,10 +41,10 @@ wrong_type (const char  *name,
 }
 
 gboolean
-app_dict_read_text (GVariant     *dict,
-                    const char   *name,
-                    char        **text,
-                    GError      **error)
+app_dict_read_text (GVariant    *dict,
+                    const char  *name,
+                    char       **text,
+                    GError     **error)
 {
   g_autoptr(GVariant) value = app_dict_lookup (dict, name);
 
@@ -217,4 +217,25 @@ app_params_from_variant (ZimParams   *params,
       }
 
   return TRUE;
+}
+
+void
+app_dict_add (GVariantBuilder *dict,
+              const char      *name,
+              const char      *format,
+              ...)
+{
+  va_list values;
+
+  va_start (values, format);
+  app_dict_add_value (dict, name, g_variant_new_va (format, NULL, &values));
+  va_end (values);
+}
+
+void
+app_dict_add_value (GVariantBuilder *dict,
+                    const char      *name,
+                    GVariant        *value)
+{
+  g_variant_builder_add (dict, "{sv}", name, value);
 }

@@ -35,4 +35,14 @@ gboolean  app_dict_read_whole     (GVariant     *dict,
                                    gint64       *whole,
                                    GError      **error);
 
+/* Adds a member to an a{sv}, which keeps their order. The format is that of g_variant_new (). */
+void      app_dict_add            (GVariantBuilder *dict,
+                                   const char      *name,
+                                   const char      *format,
+                                   ...);
+/* Sinks the value. */
+void      app_dict_add_value      (GVariantBuilder *dict,
+                                   const char      *name,
+                                   GVariant        *value);
+
 G_END_DECLS

@@ -1,0 +1,58 @@
+/* server-answer.h: what a client is told of a job
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+
+#pragma once
+
+#include "server-call.h"
+#include "server-job.h"
+#include "server-request.h"
+
+G_BEGIN_DECLS
+
+typedef struct _ServerAnswer ServerAnswer;
+
+/* What one API says when. A NULL says nothing. */
+typedef struct
+{
+  void (*begin)    (ServerAnswer *answer); /* the job is in the queue */
+  void (*progress) (ServerAnswer *answer);
+  void (*preview)  (ServerAnswer *answer);
+  void (*done)     (ServerAnswer *answer); /* it has its pictures */
+  gboolean is_observer;                    /* the job goes on when the client has gone */
+} ServerAnswerKind;
+
+struct _ServerAnswer
+{
+  const ServerAnswerKind *kind;
+  ServerCall             *call;    /* which it belongs to */
+  ServerRequest          *request; /* NULL for an observer */
+  ServerJob              *job;
+  int                     last_step;
+  int                     n_partial; /* previews that were sent */
+};
+
+/* Makes a job of a request, which it takes, puts it into the queue and tells the client about it. */
+void      server_answer_start       (ServerCall             *call,
+                                     ServerRequest          *request,
+                                     const ServerAnswerKind *kind);
+/* Tells about a job that there is. */
+void      server_answer_observe     (ServerCall             *call,
+                                     ServerJob              *job,
+                                     const ServerAnswerKind *kind);
+
+/* Parts of what is told. */
+GVariant *server_answer_progress    (ServerJob              *job); /* (transfer floating) */
+GVariant *server_answer_job         (ServerCall             *call, /* (transfer floating) */
+                                     ServerJob              *job);
+char     *server_answer_picture     (ServerJob              *job,  /* base64 (transfer full) */
+                                     guint                   index);
+char     *server_answer_picture_url (ServerCall             *call, /* (transfer full) */
+                                     ServerJob              *job,
+                                     guint                   index);
+/* The preview in a format, in base64. (transfer full) (nullable) */
+char     *server_answer_preview     (ServerJob              *job,
+                                     const char             *format);
+
+G_END_DECLS

@@ -1,0 +1,439 @@
+/* server-call.c: one request and its answer
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+
+#include "config.h"
+
+#include "server-call.h"
+
+#include <glib-unix.h>
+#include <poll.h>
+
+#include "app-json.h"
+#include "app-params.h"
+#include "server-error.h"
+#include "server-guard.h"
+
+#define BEHIND 4 /* parts that the client has not taken */
+
+struct _ServerCall
+{
+  GObject            parent_instance;
+
+  AppServer         *server;
+  SoupServerMessage *message;    /* NULL once it is finished */
+  ServerDialect      dialect;
+  char             **arguments;
+  char              *client;
+  char              *job_id;
+  const char        *field;
+  gboolean           is_waiting;
+  gboolean           is_answered; /* what is missing is only to be written */
+  gboolean           is_streaming;
+  ServerStream       stream;
+  guint              n_unwritten; /* parts of a stream */
+  guint              watch_id;
+};
+
+G_DEFINE_FINAL_TYPE (ServerCall, server_call, G_TYPE_OBJECT)
+
+enum {
+  GONE,
+  N_SIGNALS
+};
+
+static guint signals[N_SIGNALS];
+
+static void
+server_call_finalize (GObject *object)
+{
+  ServerCall *self = SERVER_CALL (object);
+
+  g_clear_handle_id (&self->watch_id, g_source_remove);
+  g_clear_object (&self->message);
+  g_strfreev (self->arguments);
+  g_free (self->client);
+  g_free (self->job_id);
+  G_OBJECT_CLASS (server_call_parent_class)->finalize (object);
+}
+
+static void
+server_call_class_init (ServerCallClass *class)
+{
+  G_OBJECT_CLASS (class)->finalize = server_call_finalize;
+  signals[GONE] = g_signal_new ("gone", SERVER_TYPE_CALL, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
+}
+
+static void
+server_call_init (ServerCall *self)
+{
+}
+
+static void
+leave (ServerCall *self)
+{
+  gboolean was_waiting = self->is_waiting && !self->is_answered;
+
+  g_clear_handle_id (&self->watch_id, g_source_remove);
+  self->is_answered = TRUE;
+  if (was_waiting)
+    g_signal_emit (self, signals[GONE], 0);
+}
+
+static void
+finished_cb (SoupServerMessage *message,
+             ServerCall        *self)
+{
+  g_autoptr(ServerCall) kept = g_object_ref (self);
+
+  g_signal_handlers_disconnect_by_data (message, self);
+  leave (self);
+  g_clear_object (&self->message);
+  /* The message's reference. */
+  g_object_unref (self);
+}
+
+static void
+wrote_chunk_cb (SoupServerMessage *message,
+                ServerCall        *self)
+{
+  if (self->n_unwritten > 0)
+    self->n_unwritten--;
+}
+
+ServerCall *
+server_call_new (AppServer         *server,
+                 SoupServerMessage *message,
+                 ServerDialect      dialect)
+{
+  ServerCall *self = g_object_new (SERVER_TYPE_CALL, NULL);
+
+  self->server = server;
+  self->message = g_object_ref (message);
+  self->dialect = dialect;
+  self->client = server_guard_get_client (message);
+  g_signal_connect (message, "finished", G_CALLBACK (finished_cb), g_object_ref (self));
+  g_signal_connect (message, "wrote-chunk", G_CALLBACK (wrote_chunk_cb), self);
+  return self;
+}
+
+AppServer *
+server_call_get_server (ServerCall *self)
+{
+  return self->server;
+}
+
+SoupServerMessage *
+server_call_get_message (ServerCall *self)
+{
+  return self->message;
+}
+
+const char *
+server_call_get_header (ServerCall *self,
+                        const char *name)
+{
+  return soup_message_headers_get_one (soup_server_message_get_request_headers (self->message), name);
+}
+
+const char *
+server_call_get_client (ServerCall *self)
+{
+  return self->client;
+}
+
+char *
+server_call_get_base (ServerCall *self)
+{
+  GUri *uri = soup_server_message_get_uri (self->message);
+  const char *host = server_call_get_header (self, "Host");
+
+  return g_strdup_printf ("%s://%s", g_uri_get_scheme (uri), host != NULL ? host : "localhost");
+}
+
+const char *
+server_call_get_argument (ServerCall *self,
+                          guint       index)
+{
+  return self->arguments[index];
+}
+
+void
+server_call_take_arguments (ServerCall  *self,
+                            char       **arguments)
+{
+  self->arguments = arguments;
+}
+
+void
+server_call_set_job_id (ServerCall *self,
+                        const char *id)
+{
+  g_free (self->job_id);
+  self->job_id = g_strdup (id);
+}
+
+const char *
+server_call_get_job_id (ServerCall *self)
+{
+  return self->job_id;
+}
+
+void
+server_call_set_field (ServerCall *self,
+                       const char *field)
+{
+  self->field = field;
+}
+
+gboolean
+server_call_is_answered (ServerCall *self)
+{
+  return self->is_answered;
+}
+
+static gboolean
+hung_up_cb (int          fd,
+            GIOCondition condition,
+            gpointer     data)
+{
+  g_autoptr(ServerCall) self = g_object_ref (data);
+
+  self->watch_id = 0;
+  leave (self);
+  /* Nobody reads it, but it ends the request. */
+  if (self->message != NULL)
+    {
+      if (!self->is_streaming)
+        soup_server_message_set_status (self->message, SERVER_STATUS_CANCELLED, "Client Closed Request");
+      else
+        soup_message_body_complete (soup_server_message_get_response_body (self->message));
+      soup_server_message_unpause (self->message);
+    }
+  return G_SOURCE_REMOVE;
+}
+
+void
+server_call_wait (ServerCall *self)
+{
+  GSocket *socket = soup_server_message_get_socket (self->message);
+
+  if (self->is_waiting || self->is_answered)
+    return;
+  self->is_waiting = TRUE;
+  soup_server_message_pause (self->message);
+  /* libsoup looks at a paused connection only when it writes. */
+  if (socket != NULL)
+    self->watch_id = g_unix_fd_add (g_socket_get_fd (socket), (GIOCondition) POLLRDHUP | G_IO_HUP | G_IO_ERR,
+                                    hung_up_cb, self);
+}
+
+/* --- Whole answers --------------------------------------------------------------------------------- */
+
+/* Whether there is still somebody to answer, who is then answered. */
+static gboolean
+answer (ServerCall *self)
+{
+  if (self->is_answered)
+    return FALSE;
+  self->is_answered = TRUE;
+  g_clear_handle_id (&self->watch_id, g_source_remove);
+  return TRUE;
+}
+
+static void
+reply (ServerCall *self,
+       guint       status,
+       const char *type,
+       GBytes     *bytes)
+{
+  SoupMessageBody *body = soup_server_message_get_response_body (self->message);
+  SoupMessageHeaders *headers = soup_server_message_get_response_headers (self->message);
+
+  soup_server_message_set_status (self->message, status,
+                                  status == SERVER_STATUS_CANCELLED ? "Client Closed Request" : NULL);
+  if (bytes != NULL)
+    {
+      soup_message_headers_replace (headers, "Content-Type", type);
+      soup_message_body_append_bytes (body, bytes);
+    }
+  if (self->is_waiting)
+    soup_server_message_unpause (self->message);
+}
+
+void
+server_call_reply_bytes (ServerCall *self,
+                         guint       status,
+                         const char *type,
+                         GBytes     *bytes)
+{
+  if (answer (self))
+    reply (self, status, type, bytes);
+}
+
+void
+server_call_reply_empty (ServerCall *self,
+                         guint       status)
+{
+  if (answer (self))
+    reply (self, status, NULL, NULL);
+}
+
+void
+server_call_reply_json (ServerCall *self,
+                        guint       status,
+                        GVariant   *value)
+{
+  g_autoptr(GVariant) sunk = g_variant_ref_sink (value);
+  g_autoptr(GBytes) bytes = NULL;
+  char *json;
+
+  if (self->is_answered)
+    return;
+  json = app_variant_to_json_line (sunk);
+  bytes = g_bytes_new_take (json, strlen (json));
+  server_call_reply_bytes (self, status, "application/json; charset=utf-8", bytes);
+}
+
+/* --- Errors ---------------------------------------------------------------------------------------- */
+
+static GVariant *
+maybe_string (const char *text)
+{
+  return g_variant_new_maybe (G_VARIANT_TYPE_STRING, text != NULL ? g_variant_new_string (text) : NULL);
+}
+
+static GVariant *
+make_openai_error (ServerCall   *self,
+                   const GError *error,
+                   const char   *message)
+{
+  GVariantBuilder inner;
+  GVariantBuilder dict;
+
+  g_variant_builder_init (&inner, G_VARIANT_TYPE_VARDICT);
+  app_dict_add (&inner, "message", "s", message);
+  app_dict_add (&inner, "type", "s", server_error_get_type (server_error_get_status (error)));
+  app_dict_add_value (&inner, "param", maybe_string (self->field));
+  app_dict_add_value (&inner, "code", maybe_string (server_error_get_code (error)));
+  g_variant_builder_init (&dict, G_VARIANT_TYPE_VARDICT);
+  app_dict_add_value (&dict, "error", g_variant_builder_end (&inner));
+  return g_variant_builder_end (&dict);
+}
+
+static GVariant *
+make_error (ServerCall   *self,
+            const GError *error)
+{
+  g_autofree char *message = g_utf8_make_valid (error->message, -1);
+  GVariantBuilder dict;
+
+  if (self->dialect == SERVER_DIALECT_OPENAI)
+    return make_openai_error (self, error, message);
+
+  g_variant_builder_init (&dict, G_VARIANT_TYPE_VARDICT);
+  app_dict_add (&dict, "error", "s", message);
+  return g_variant_builder_end (&dict);
+}
+
+static void
+add_retry (ServerCall *self,
+           guint       status)
+{
+  guint retry = server_error_get_retry (status);
+  g_autofree char *seconds = g_strdup_printf ("%u", retry);
+
+  if (retry > 0)
+    soup_message_headers_replace (soup_server_message_get_response_headers (self->message), "Retry-After", seconds);
+}
+
+void
+server_call_fail (ServerCall   *self,
+                  const GError *error)
+{
+  guint status = server_error_get_status (error);
+
+  if (self->is_answered)
+    return;
+  if (self->is_streaming)
+    {
+      server_call_send (self, self->stream == SERVER_STREAM_EVENTS ? "error" : NULL, make_error (self, error));
+      server_call_end_stream (self);
+      return;
+    }
+
+  add_retry (self, status);
+  server_call_reply_json (self, status, make_error (self, error));
+}
+
+/* --- Streams --------------------------------------------------------------------------------------- */
+
+void
+server_call_begin_stream (ServerCall   *self,
+                          ServerStream  kind)
+{
+  SoupMessageHeaders *headers;
+  gboolean is_old;
+
+  if (self->is_answered)
+    return;
+  headers = soup_server_message_get_response_headers (self->message);
+  is_old = soup_server_message_get_http_version (self->message) == SOUP_HTTP_1_0;
+  self->is_streaming = TRUE;
+  self->stream = kind;
+  soup_server_message_set_status (self->message, 200, NULL);
+  soup_message_headers_set_encoding (headers, is_old ? SOUP_ENCODING_EOF : SOUP_ENCODING_CHUNKED);
+  soup_message_headers_replace (headers, "Content-Type",
+                                kind == SERVER_STREAM_EVENTS ? "text/event-stream" : "application/x-ndjson");
+  /* Proxies should pass on each part as it comes. */
+  soup_message_headers_replace (headers, "Cache-Control", "no-cache");
+  soup_message_headers_replace (headers, "X-Accel-Buffering", "no");
+  soup_message_body_set_accumulate (soup_server_message_get_response_body (self->message), FALSE);
+  server_call_wait (self);
+  soup_server_message_unpause (self->message);
+}
+
+gboolean
+server_call_is_streaming (ServerCall *self)
+{
+  return self->is_streaming;
+}
+
+gboolean
+server_call_is_behind (ServerCall *self)
+{
+  return self->n_unwritten >= BEHIND;
+}
+
+void
+server_call_send (ServerCall *self,
+                  const char *event,
+                  GVariant   *value)
+{
+  g_autoptr(GVariant) sunk = g_variant_ref_sink (value);
+  g_autofree char *json = NULL;
+  char *part;
+
+  if (self->is_answered)
+    return;
+  json = app_variant_to_json_line (sunk);
+  if (self->stream == SERVER_STREAM_LINES)
+    part = g_strconcat (json, "\n", NULL);
+  else
+    part = g_strconcat (event != NULL ? "event: " : "", event != NULL ? event : "", event != NULL ? "\n" : "",
+                        "data: ", json, "\n\n", NULL);
+  self->n_unwritten++;
+  soup_message_body_append (soup_server_message_get_response_body (self->message), SOUP_MEMORY_TAKE,
+                            part, strlen (part));
+  soup_server_message_unpause (self->message);
+}
+
+void
+server_call_end_stream (ServerCall *self)
+{
+  if (!answer (self))
+    return;
+  soup_message_body_complete (soup_server_message_get_response_body (self->message));
+  soup_server_message_unpause (self->message);
+}

@@ -1,0 +1,496 @@
+/* server-models.c: which models there are, and which of them are loaded
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+
+#include "config.h"
+
+#include "server-models.h"
+
+#include <glib/gi18n.h>
+#include <string.h>
+
+#include "server-error.h"
+
+struct _ServerModels
+{
+  GObject       parent_instance;
+
+  ZimStore     *store;
+  ZimDevice    *device;
+  ZimPrecision  precision;
+  guint64       budget;
+  gint64        keep_alive;
+  GPtrArray    *models;   /* of ServerModel; the first n_given were named when the server was started */
+  guint         n_given;
+  guint         timer_id; /* for the model that expires first */
+};
+
+G_DEFINE_FINAL_TYPE (ServerModels, server_models, G_TYPE_OBJECT)
+
+static void schedule (ServerModels *self);
+
+static void
+model_free (ServerModel *model)
+{
+  g_free (model->name);
+  g_clear_object (&model->pipeline);
+  g_clear_object (&model->model);
+  g_free (model);
+}
+
+static void
+server_models_finalize (GObject *object)
+{
+  ServerModels *self = SERVER_MODELS (object);
+
+  g_clear_handle_id (&self->timer_id, g_source_remove);
+  g_ptr_array_unref (self->models);
+  g_clear_object (&self->store);
+  g_clear_object (&self->device);
+  G_OBJECT_CLASS (server_models_parent_class)->finalize (object);
+}
+
+static void
+server_models_class_init (ServerModelsClass *class)
+{
+  G_OBJECT_CLASS (class)->finalize = server_models_finalize;
+}
+
+static void
+server_models_init (ServerModels *self)
+{
+  self->store = zim_store_new (NULL);
+  self->models = g_ptr_array_new_with_free_func ((GDestroyNotify) model_free);
+}
+
+ServerModels *
+server_models_new (ZimDevice    *device,
+                   ZimPrecision  precision,
+                   guint64       budget,
+                   gint64        keep_alive)
+{
+  ServerModels *self = g_object_new (SERVER_TYPE_MODELS, NULL);
+
+  self->device = g_object_ref (device);
+  self->precision = precision;
+  self->budget = budget;
+  self->keep_alive = keep_alive;
+  return self;
+}
+
+ZimStore *
+server_models_get_store (ServerModels *self)
+{
+  return self->store;
+}
+
+ZimDevice *
+server_models_get_device (ServerModels *self)
+{
+  return self->device;
+}
+
+gint64
+server_models_get_keep_alive (ServerModels *self)
+{
+  return self->keep_alive;
+}
+
+GPtrArray *
+server_models_get_list (ServerModels *self)
+{
+  return self->models;
+}
+
+/* --- Names ----------------------------------------------------------------------------------------- */
+
+static char *
+with_tag (const char *name)
+{
+  const char *slash = strrchr (name, '/');
+
+  return strchr (slash != NULL ? slash : name, ':') != NULL ? g_strdup (name) : g_strconcat (name, ":latest", NULL);
+}
+
+ServerModel *
+server_models_find (ServerModels *self,
+                    const char   *name)
+{
+  g_autofree char *full = with_tag (name);
+
+  for (guint i = 0; i < self->models->len; i++)
+    {
+      ServerModel *model = self->models->pdata[i];
+
+      if (g_str_equal (model->name, full))
+        return model;
+    }
+
+  return NULL;
+}
+
+static ServerModel *
+add_model (ServerModels *self,
+           const char   *name,
+           ZimModel     *model)
+{
+  ServerModel *added = g_new0 (ServerModel, 1);
+
+  added->name = with_tag (name);
+  added->model = g_object_ref (model);
+  added->expires_at = G_MAXINT64;
+  g_ptr_array_add (self->models, added);
+  return added;
+}
+
+gboolean
+server_models_add (ServerModels  *self,
+                   const char    *path,
+                   GError       **error)
+{
+  g_autoptr(ZimModel) model = zim_model_open (path, NULL, error);
+
+  if (model == NULL)
+    return FALSE;
+  if (server_models_find (self, zim_model_get_name (model)) != NULL)
+    {
+      g_set_error (error, ZIM_ERROR, ZIM_ERROR_INVALID_PARAMS, _("Two models are called “%s”"),
+                   zim_model_get_name (model));
+      return FALSE;
+    }
+
+  add_model (self, zim_model_get_name (model), model);
+  self->n_given++;
+  return TRUE;
+}
+
+/* The library takes names with these endings for files. */
+static gboolean
+is_like_file (const char *name)
+{
+  return g_str_has_suffix (name, ".safetensors") || g_str_has_suffix (name, ".gguf");
+}
+
+/* (nullable) (transfer full) */
+static char *
+find_stored (ServerModels *self,
+             const char   *name)
+{
+  g_autoptr(ZimStoredModel) stored = NULL;
+
+  if (name != NULL)
+    stored = zim_store_find (self->store, name);
+  else if (g_list_model_get_n_items (G_LIST_MODEL (self->store)) > 0)
+    stored = g_list_model_get_item (G_LIST_MODEL (self->store), 0);
+
+  if (stored == NULL || is_like_file (zim_stored_model_get_name (stored)))
+    return NULL;
+  return g_strdup (zim_stored_model_get_name (stored));
+}
+
+static void
+refreshed_cb (GObject      *source,
+              GAsyncResult *result,
+              gpointer      data)
+{
+  g_autoptr(GTask) task = data;
+  ServerModels *self = g_task_get_source_object (task);
+  const char *name = g_task_get_task_data (task);
+  GError *error = NULL;
+  char *found;
+
+  if (!zim_store_refresh_finish (self->store, result, &error))
+    {
+      g_task_return_error (task, error);
+      return;
+    }
+
+  found = find_stored (self, name);
+  if (found != NULL)
+    g_task_return_pointer (task, found, g_free);
+  else if (name != NULL)
+    g_task_return_new_error (task, ZIM_ERROR, ZIM_ERROR_NOT_FOUND, _("There is no model “%.200s” on this server"), name);
+  else
+    g_task_return_new_error (task, ZIM_ERROR, ZIM_ERROR_NOT_FOUND, _("There is no model on this server"));
+}
+
+void
+server_models_resolve_async (ServerModels        *self,
+                             const char          *name,
+                             GAsyncReadyCallback  callback,
+                             gpointer             user_data)
+{
+  g_autoptr(GTask) task = g_task_new (self, NULL, callback, user_data);
+  ServerModel *known = NULL;
+
+  if (name != NULL && *name == '\0')
+    name = NULL;
+  if (name != NULL)
+    known = server_models_find (self, name);
+  else if (self->n_given > 0)
+    known = self->models->pdata[0];
+  if (known != NULL)
+    {
+      g_task_return_pointer (task, g_strdup (known->name), g_free);
+      return;
+    }
+
+  g_task_set_task_data (task, g_strdup (name), g_free);
+  zim_store_refresh_async (self->store, NULL, refreshed_cb, g_steal_pointer (&task));
+}
+
+char *
+server_models_resolve_finish (ServerModels  *self,
+                              GAsyncResult  *result,
+                              GError       **error)
+{
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+/* --- Opening --------------------------------------------------------------------------------------- */
+
+static void
+opened_cb (GObject      *source,
+           GAsyncResult *result,
+           gpointer      data)
+{
+  g_autoptr(GTask) task = data;
+  GError *error = NULL;
+  ZimModel *model = zim_model_open_finish (result, &error);
+
+  if (model != NULL)
+    g_task_return_pointer (task, model, g_object_unref);
+  else
+    g_task_return_error (task, error);
+}
+
+void
+server_models_open_async (ServerModels        *self,
+                          const char          *name,
+                          GCancellable        *cancellable,
+                          GAsyncReadyCallback  callback,
+                          gpointer             user_data)
+{
+  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+  ServerModel *known = server_models_find (self, name);
+
+  if (known != NULL)
+    g_task_return_pointer (task, g_object_ref (known->model), g_object_unref);
+  else
+    zim_model_open_async (name, cancellable, opened_cb, g_steal_pointer (&task));
+}
+
+ZimModel *
+server_models_open_finish (ServerModels  *self,
+                           GAsyncResult  *result,
+                           GError       **error)
+{
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+/* --- Loading --------------------------------------------------------------------------------------- */
+
+static void
+drop (ServerModels *self,
+      ServerModel  *model)
+{
+  guint index;
+
+  g_clear_object (&model->pipeline);
+  model->expires_at = G_MAXINT64;
+  if (g_ptr_array_find (self->models, model, &index) && index >= self->n_given)
+    g_ptr_array_remove_index (self->models, index);
+}
+
+/* The one that was not used for the longest time. (nullable) */
+static ServerModel *
+find_oldest (ServerModels *self)
+{
+  ServerModel *oldest = NULL;
+
+  for (guint i = 0; i < self->models->len; i++)
+    {
+      ServerModel *model = self->models->pdata[i];
+
+      if (model->pipeline != NULL && model->n_users == 0 && (oldest == NULL || model->used_at < oldest->used_at))
+        oldest = model;
+    }
+
+  return oldest;
+}
+
+static guint64
+get_loaded_size (ServerModels *self)
+{
+  guint64 size = 0;
+
+  for (guint i = 0; i < self->models->len; i++)
+    {
+      ServerModel *model = self->models->pdata[i];
+
+      if (model->pipeline != NULL)
+        size += zim_model_get_size (model->model);
+    }
+
+  return size;
+}
+
+/* A model that is larger than the budget alone is tried: its weights are mapped, and may fit all the same. */
+static void
+make_room (ServerModels *self,
+           guint64       size)
+{
+  ServerModel *oldest;
+
+  while (get_loaded_size (self) + size > self->budget && (oldest = find_oldest (self)) != NULL)
+    drop (self, oldest);
+}
+
+static gboolean
+load (ServerModels  *self,
+      ServerModel   *model,
+      GError       **error)
+{
+  if (model->pipeline == NULL)
+    {
+      make_room (self, zim_model_get_size (model->model));
+      model->pipeline = zim_pipeline_new (model->model, self->device, error);
+      if (model->pipeline == NULL)
+        return FALSE;
+      zim_pipeline_set_precision (model->pipeline, self->precision);
+    }
+
+  model->n_users++;
+  model->expires_at = G_MAXINT64;
+  return TRUE;
+}
+
+static void
+acquired_cb (GObject      *source,
+             GAsyncResult *result,
+             gpointer      data)
+{
+  ServerModels *self = SERVER_MODELS (source);
+  g_autoptr(GTask) task = data;
+  const char *name = g_task_get_task_data (task);
+  GError *error = NULL;
+  g_autoptr(ZimModel) opened = server_models_open_finish (self, result, &error);
+  ServerModel *model = server_models_find (self, name);
+
+  if (model == NULL && opened != NULL)
+    model = add_model (self, name, opened);
+  if (opened != NULL && load (self, model, &error))
+    {
+      g_task_return_pointer (task, g_object_ref (model->pipeline), g_object_unref);
+      return;
+    }
+
+  if (opened != NULL)
+    drop (self, model);
+  g_task_return_error (task, error);
+}
+
+void
+server_models_acquire_async (ServerModels        *self,
+                             const char          *name,
+                             GCancellable        *cancellable,
+                             GAsyncReadyCallback  callback,
+                             gpointer             user_data)
+{
+  GTask *task = g_task_new (self, cancellable, callback, user_data);
+
+  /* What was loaded has to be released again. */
+  g_task_set_check_cancellable (task, FALSE);
+  g_task_set_task_data (task, g_strdup (name), g_free);
+  server_models_open_async (self, name, cancellable, acquired_cb, task);
+}
+
+ZimPipeline *
+server_models_acquire_finish (ServerModels  *self,
+                              GAsyncResult  *result,
+                              GError       **error)
+{
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+/* --- Unloading ------------------------------------------------------------------------------------- */
+
+static gboolean
+expire_cb (gpointer data)
+{
+  ServerModels *self = data;
+  gint64 now = g_get_monotonic_time ();
+
+  self->timer_id = 0;
+  for (guint i = self->models->len; i > 0; i--)
+    {
+      ServerModel *model = self->models->pdata[i - 1];
+
+      if (model->n_users == 0 && model->expires_at <= now)
+        drop (self, model);
+    }
+
+  schedule (self);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+schedule (ServerModels *self)
+{
+  gint64 first = G_MAXINT64;
+  gint64 wait;
+
+  for (guint i = 0; i < self->models->len; i++)
+    {
+      ServerModel *model = self->models->pdata[i];
+
+      if (model->n_users == 0)
+        first = MIN (first, model->expires_at);
+    }
+
+  g_clear_handle_id (&self->timer_id, g_source_remove);
+  if (first == G_MAXINT64)
+    return;
+  wait = MAX (first - g_get_monotonic_time (), 0) / G_TIME_SPAN_MILLISECOND + 1;
+  self->timer_id = g_timeout_add ((guint) MIN (wait, G_MAXINT), expire_cb, self);
+}
+
+static gint64
+get_end (gint64 keep_alive)
+{
+  gint64 now = g_get_monotonic_time ();
+
+  return keep_alive < 0 || keep_alive > G_MAXINT64 - now ? G_MAXINT64 : now + keep_alive;
+}
+
+void
+server_models_release (ServerModels *self,
+                       const char   *name,
+                       gint64        keep_alive)
+{
+  ServerModel *model = server_models_find (self, name);
+
+  if (model == NULL)
+    return;
+  model->n_users--;
+  model->used_at = g_get_monotonic_time ();
+  /* It may have been asked to go while it was in use. */
+  if (model->expires_at == G_MAXINT64)
+    model->expires_at = get_end (keep_alive);
+  schedule (self);
+}
+
+void
+server_models_unload (ServerModels *self,
+                      const char   *name)
+{
+  ServerModel *model = server_models_find (self, name);
+
+  if (model == NULL || model->pipeline == NULL)
+    return;
+  if (model->n_users > 0)
+    model->expires_at = 0;
+  else
+    drop (self, model);
+}

@@ -1,0 +1,448 @@
+/* server-queue.c: the one queue of all jobs, and the results that wait to be fetched
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+
+/* Jobs of all models run one after another, in the order in which they came: two pipelines at once would take the
+ * device from each other. A job whose run was cancelled is over for whoever waits for it at once; the next one begins
+ * when the device has let go of it. */
+
+#include "config.h"
+
+#include "server-queue.h"
+
+#include <glib/gi18n.h>
+
+#include "server-error.h"
+
+#define RESULT_BYTES_MAX ((gsize) 1 << 30) /* of all pictures that wait to be fetched */
+
+struct _ServerQueue
+{
+  GObject        parent_instance;
+
+  ServerModels  *models;
+  ServerMetrics *metrics;
+  ServerLimits   limits;
+  GQueue         waiting;     /* of ServerJob */
+  ServerJob     *running;     /* until its device is free again */
+  GCancellable  *loading;     /* while the model of that job is opened */
+  ZimJob        *run;
+  GQueue         results;     /* of ServerJob, the oldest first */
+  gsize          result_bytes;
+  guint          expiry_id;
+  gboolean       is_closed;
+  double         rate;        /* seconds for a million pixels and a step, of the last jobs; 0 if nothing is known */
+};
+
+G_DEFINE_FINAL_TYPE (ServerQueue, server_queue, G_TYPE_OBJECT)
+
+enum {
+  IDLE,
+  N_SIGNALS
+};
+
+static guint signals[N_SIGNALS];
+
+static void start_next (ServerQueue *self);
+
+static void
+server_queue_finalize (GObject *object)
+{
+  ServerQueue *self = SERVER_QUEUE (object);
+
+  g_clear_handle_id (&self->expiry_id, g_source_remove);
+  g_queue_clear_full (&self->waiting, g_object_unref);
+  g_queue_clear_full (&self->results, g_object_unref);
+  g_clear_object (&self->running);
+  g_clear_object (&self->run);
+  g_clear_object (&self->loading);
+  g_clear_object (&self->models);
+  G_OBJECT_CLASS (server_queue_parent_class)->finalize (object);
+}
+
+static void
+server_queue_class_init (ServerQueueClass *class)
+{
+  G_OBJECT_CLASS (class)->finalize = server_queue_finalize;
+  signals[IDLE] = g_signal_new ("idle", SERVER_TYPE_QUEUE, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
+}
+
+static void
+server_queue_init (ServerQueue *self)
+{
+}
+
+ServerQueue *
+server_queue_new (ServerModels       *models,
+                  ServerMetrics      *metrics,
+                  const ServerLimits *limits)
+{
+  ServerQueue *self = g_object_new (SERVER_TYPE_QUEUE, NULL);
+
+  self->models = g_object_ref (models);
+  self->metrics = metrics;
+  self->limits = *limits;
+  return self;
+}
+
+/* --- Estimates ------------------------------------------------------------------------------------- */
+
+/* Millions of pixels, times steps, times pictures; what is left to the model counts as its own if the model is known. */
+static double
+get_work (ServerQueue *self,
+          ServerJob   *job)
+{
+  ServerModel *model = server_models_find (self->models, job->model);
+  double width = zim_params_get_width (job->params);
+  double height = zim_params_get_height (job->params);
+  double steps = zim_params_get_steps (job->params);
+
+  if (width == 0 && model != NULL)
+    width = zim_model_get_default_width (model->model);
+  if (height == 0 && model != NULL)
+    height = zim_model_get_default_height (model->model);
+  if (steps == 0 && model != NULL)
+    steps = zim_model_get_default_steps (model->model);
+
+  return width * height * 1e-6 * steps * zim_params_get_n_images (job->params);
+}
+
+static void
+learn_rate (ServerQueue *self,
+            ServerJob   *job)
+{
+  double work = get_work (self, job);
+  double seconds = (double) (job->ended - job->started) / G_TIME_SPAN_SECOND;
+
+  if (job->state != ZIM_JOB_STATE_DONE || work <= 0)
+    return;
+  /* The last jobs count most. */
+  self->rate = self->rate > 0 ? 0.5 * self->rate + 0.5 * seconds / work : seconds / work;
+}
+
+static double
+estimate (ServerQueue *self,
+          ServerJob   *job)
+{
+  double work = get_work (self, job);
+
+  return self->rate > 0 && work > 0 ? self->rate * work : -1;
+}
+
+static void
+update_places (ServerQueue *self)
+{
+  g_autoptr(GPtrArray) jobs = g_ptr_array_new_with_free_func (g_object_unref);
+  double wait = 0;
+  int position = self->running != NULL ? 1 : 0;
+
+  if (self->running != NULL)
+    wait = server_job_get_remaining (self->running);
+  /* Who is told may cancel. */
+  for (GList *l = self->waiting.head; l != NULL; l = l->next)
+    g_ptr_array_add (jobs, g_object_ref (l->data));
+
+  for (guint i = 0; i < jobs->len; i++)
+    {
+      ServerJob *job = jobs->pdata[i];
+
+      job->estimate = estimate (self, job);
+      if (job->state == ZIM_JOB_STATE_QUEUED)
+        server_job_set_place (job, position++, wait);
+      wait = wait >= 0 && job->estimate >= 0 ? wait + job->estimate : -1;
+    }
+}
+
+/* --- Results --------------------------------------------------------------------------------------- */
+
+static gsize
+get_size (ServerJob *job)
+{
+  gsize size = 0;
+
+  for (guint i = 0; job->pictures != NULL && i < job->pictures->len; i++)
+    size += g_bytes_get_size (job->pictures->pdata[i]);
+  return size;
+}
+
+static void
+forget (ServerQueue *self,
+        ServerJob   *job)
+{
+  if (!g_queue_remove (&self->results, job))
+    return;
+  self->result_bytes -= get_size (job);
+  g_object_unref (job);
+}
+
+double
+server_queue_get_kept (ServerQueue *self,
+                       ServerJob   *job)
+{
+  gint64 left = job->ended + self->limits.result_time - g_get_monotonic_time ();
+
+  return (double) MAX (left, 0) / G_TIME_SPAN_SECOND;
+}
+
+static gboolean
+expiry_cb (gpointer data)
+{
+  ServerQueue *self = data;
+  ServerJob *oldest;
+
+  while ((oldest = g_queue_peek_head (&self->results)) != NULL && server_queue_get_kept (self, oldest) <= 0)
+    forget (self, oldest);
+
+  self->expiry_id = 0;
+  if (oldest != NULL)
+    self->expiry_id = g_timeout_add ((guint) (server_queue_get_kept (self, oldest) * 1000) + 1, expiry_cb, self);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+keep (ServerQueue *self,
+      ServerJob   *job)
+{
+  g_queue_push_tail (&self->results, g_object_ref (job));
+  self->result_bytes += get_size (job);
+  while (self->results.length > self->limits.max_results ||
+         (self->result_bytes > RESULT_BYTES_MAX && self->results.length > 1))
+    forget (self, g_queue_peek_head (&self->results));
+  if (self->expiry_id == 0)
+    expiry_cb (self);
+}
+
+/* --- Running --------------------------------------------------------------------------------------- */
+
+static void
+over_cb (ServerJob   *job,
+         ServerQueue *self)
+{
+  server_metrics_add_job (self->metrics, job);
+  learn_rate (self, job);
+  if (job->is_kept)
+    keep (self, job);
+}
+
+/* The device is free. */
+static void
+finish_running (ServerQueue *self)
+{
+  g_autoptr(ServerJob) job = g_steal_pointer (&self->running);
+
+  g_clear_object (&self->run);
+  start_next (self);
+  if (server_queue_is_idle (self))
+    g_signal_emit (self, signals[IDLE], 0);
+}
+
+static void
+run_done_cb (ServerQueue *self,
+             ZimJob      *run)
+{
+  server_models_release (self->models, self->running->model, self->running->keep_alive);
+  finish_running (self);
+}
+
+static gboolean
+check_work (ServerQueue  *self,
+            ServerJob    *job,
+            GError      **error)
+{
+  double work = get_work (self, job);
+
+  if (work <= self->limits.max_work)
+    return TRUE;
+  g_set_error (error, SERVER_ERROR, 422,
+               _("Width × height × steps × n is %.6g million pixels, expected at most %.6g; ask for less at once"),
+               work, self->limits.max_work);
+  return FALSE;
+}
+
+static void
+run (ServerQueue *self,
+     ZimPipeline *pipeline)
+{
+  server_job_run (self->running, pipeline);
+  self->run = g_object_ref (self->running->run);
+  g_signal_connect_object (self->run, "done", G_CALLBACK (run_done_cb), self, G_CONNECT_SWAPPED);
+}
+
+static void
+acquired_cb (GObject      *source,
+             GAsyncResult *result,
+             gpointer      data)
+{
+  g_autoptr(ServerQueue) self = data;
+  ServerJob *job = self->running;
+  GError *error = NULL;
+  g_autoptr(ZimPipeline) pipeline = server_models_acquire_finish (self->models, result, &error);
+
+  g_clear_object (&self->loading);
+  /* What the model's own size and steps make of it is only known now. */
+  if (pipeline != NULL && !server_job_is_over (job) && check_work (self, job, &error))
+    {
+      run (self, pipeline);
+      return;
+    }
+
+  if (pipeline != NULL)
+    server_models_release (self->models, job->model, job->keep_alive);
+  if (error != NULL)
+    server_job_fail (job, error);
+  finish_running (self);
+}
+
+static void
+start_next (ServerQueue *self)
+{
+  if (self->running != NULL || g_queue_is_empty (&self->waiting))
+    return;
+
+  self->running = g_queue_pop_head (&self->waiting);
+  self->loading = g_cancellable_new ();
+  self->running->estimate = estimate (self, self->running);
+  server_job_begin (self->running);
+  update_places (self);
+  server_models_acquire_async (self->models, self->running->model, self->loading, acquired_cb, g_object_ref (self));
+}
+
+/* --- From outside ---------------------------------------------------------------------------------- */
+
+static guint
+count_of_client (ServerQueue *self,
+                 const char  *client)
+{
+  guint n = self->running != NULL && g_str_equal (self->running->client, client) ? 1 : 0;
+
+  for (GList *l = self->waiting.head; l != NULL; l = l->next)
+    n += g_str_equal (((ServerJob *) l->data)->client, client);
+  return n;
+}
+
+static GError *
+make_stop_error (void)
+{
+  return g_error_new_literal (SERVER_ERROR, 503, _("The server is being stopped"));
+}
+
+gboolean
+server_queue_check (ServerQueue  *self,
+                    const char   *client,
+                    GError      **error)
+{
+  if (self->is_closed)
+    g_propagate_error (error, make_stop_error ());
+  else if (self->waiting.length >= self->limits.max_waiting)
+    g_set_error (error, SERVER_ERROR, 503, _("%u jobs are waiting already; try again later"), self->waiting.length);
+  else if (count_of_client (self, client) >= self->limits.max_per_client)
+    g_set_error (error, SERVER_ERROR, 429, _("You have %u jobs already, which is as many as one may have"),
+                 self->limits.max_per_client);
+  else
+    return TRUE;
+
+  server_metrics_add_refusal (self->metrics);
+  return FALSE;
+}
+
+gboolean
+server_queue_add (ServerQueue  *self,
+                  ServerJob    *job,
+                  GError      **error)
+{
+  if (!check_work (self, job, error) || !server_queue_check (self, job->client, error))
+    return FALSE;
+
+  g_signal_connect_object (job, "done", G_CALLBACK (over_cb), self, 0);
+  g_queue_push_tail (&self->waiting, g_object_ref (job));
+  update_places (self);
+  start_next (self);
+  return TRUE;
+}
+
+static int
+compare_id (gconstpointer job,
+            gconstpointer id)
+{
+  return g_strcmp0 (((const ServerJob *) job)->id, id);
+}
+
+ServerJob *
+server_queue_find (ServerQueue *self,
+                   const char  *id)
+{
+  GList *found = g_queue_find_custom (&self->waiting, id, compare_id);
+
+  if (self->running != NULL && g_str_equal (self->running->id, id))
+    return self->running;
+  if (found == NULL)
+    found = g_queue_find_custom (&self->results, id, compare_id);
+  return found != NULL ? found->data : NULL;
+}
+
+/* Takes the error. */
+static void
+end_job (ServerQueue *self,
+         ServerJob   *job,
+         GError      *error)
+{
+  g_autoptr(ZimJob) library_job = self->running == job && self->run != NULL ? g_object_ref (self->run) : NULL;
+  gboolean was_waiting = g_queue_remove (&self->waiting, job);
+
+  server_job_fail (job, error);
+  if (library_job != NULL)
+    zim_job_cancel (library_job);
+  else if (self->running == job)
+    g_cancellable_cancel (self->loading);
+  if (was_waiting)
+    {
+      update_places (self);
+      g_object_unref (job);
+    }
+}
+
+void
+server_queue_cancel (ServerQueue *self,
+                     ServerJob   *job)
+{
+  g_autoptr(ServerJob) kept = g_object_ref (job);
+
+  if (server_job_is_over (job))
+    forget (self, job);
+  else
+    end_job (self, job, g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED, _("The job was cancelled")));
+}
+
+void
+server_queue_close (ServerQueue *self)
+{
+  self->is_closed = TRUE;
+}
+
+void
+server_queue_cancel_all (ServerQueue *self)
+{
+  g_autoptr(ServerJob) running = self->running != NULL ? g_object_ref (self->running) : NULL;
+
+  while (!g_queue_is_empty (&self->waiting))
+    {
+      g_autoptr(ServerJob) job = g_object_ref (g_queue_peek_head (&self->waiting));
+
+      end_job (self, job, make_stop_error ());
+    }
+  if (running != NULL && !server_job_is_over (running))
+    end_job (self, running, make_stop_error ());
+}
+
+gboolean
+server_queue_is_idle (ServerQueue *self)
+{
+  return self->running == NULL && g_queue_is_empty (&self->waiting);
+}
+
+guint
+server_queue_get_n_waiting (ServerQueue *self)
+{
+  return self->waiting.length;
+}
