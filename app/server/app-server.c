@@ -174,6 +174,72 @@ request_cb (SoupServer        *soup,
     server_call_fail (call, error);
 }
 
+/* --- Stopping -------------------------------------------------------------------------------------- */
+
+static gboolean
+give_up_cb (gpointer data)
+{
+  AppServer *self = data;
+
+  self->grace_id = 0;
+  g_main_loop_quit (self->loop);
+  return G_SOURCE_REMOVE;
+}
+
+/* Whatever goes on ends, and whoever waits is told so. */
+static gboolean
+cancel_all_cb (gpointer data)
+{
+  AppServer *self = data;
+
+  g_clear_handle_id (&self->grace_id, g_source_remove);
+  self->grace_id = g_timeout_add (LAST_GRACE / G_TIME_SPAN_MILLISECOND, give_up_cb, self);
+  g_cancellable_cancel (self->stopped);
+  server_queue_cancel_all (self->queue);
+  if (self->n_calls == 0)
+    g_main_loop_quit (self->loop);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+idle_cb (ServerQueue *queue,
+         AppServer   *self)
+{
+  if (self->is_stopping)
+    cancel_all_cb (self);
+}
+
+/* New connections are refused; those of systemd, which would lose its socket, are told that the server is stopping. */
+static void
+stop_listening (AppServer *self)
+{
+  for (guint i = 0; self->sockets != NULL && i < self->sockets->len; i++)
+    g_socket_shutdown (self->sockets->pdata[i], TRUE, TRUE, NULL);
+}
+
+static gboolean
+stop_cb (gpointer data)
+{
+  AppServer *self = data;
+
+  if (self->is_stopping)
+    {
+      cancel_all_cb (self);
+      return G_SOURCE_CONTINUE;
+    }
+
+  self->is_stopping = TRUE;
+  server_log ("stop", "signal", "received", NULL);
+  server_listen_notify ("STOPPING=1");
+  stop_listening (self);
+  server_queue_close (self->queue);
+  if (server_queue_is_idle (self->queue))
+    cancel_all_cb (self);
+  else
+    self->grace_id = g_timeout_add ((guint) (self->grace / G_TIME_SPAN_MILLISECOND), cancel_all_cb, self);
+  return G_SOURCE_CONTINUE;
+}
+
 /* --- Starting -------------------------------------------------------------------------------------- */
 
 static gboolean
@@ -309,6 +375,9 @@ app_server_new (const AppServerOptions  *options,
   self->loop = g_main_loop_new (NULL, FALSE);
   self->soup = soup_server_new ("server-header", "zimage/" ZIM_VERSION_STRING, NULL);
   self->connections = server_connections_new (self->soup);
+  /* They stay ours: one that comes while the process ends is not to kill it. */
+  g_unix_signal_add (SIGINT, stop_cb, self);
+  g_unix_signal_add (SIGTERM, stop_cb, self);
   soup_server_add_early_handler (self->soup, NULL, early_cb, self, NULL);
   soup_server_add_handler (self->soup, NULL, request_cb, self, NULL);
 
@@ -337,81 +406,10 @@ app_server_free (AppServer *self)
   g_free (self);
 }
 
-/* --- Stopping -------------------------------------------------------------------------------------- */
-
-static gboolean
-give_up_cb (gpointer data)
-{
-  AppServer *self = data;
-
-  self->grace_id = 0;
-  g_main_loop_quit (self->loop);
-  return G_SOURCE_REMOVE;
-}
-
-/* Whatever goes on ends, and whoever waits is told so. */
-static gboolean
-cancel_all_cb (gpointer data)
-{
-  AppServer *self = data;
-
-  g_clear_handle_id (&self->grace_id, g_source_remove);
-  self->grace_id = g_timeout_add (LAST_GRACE / G_TIME_SPAN_MILLISECOND, give_up_cb, self);
-  g_cancellable_cancel (self->stopped);
-  server_queue_cancel_all (self->queue);
-  if (self->n_calls == 0)
-    g_main_loop_quit (self->loop);
-  return G_SOURCE_REMOVE;
-}
-
-static void
-idle_cb (ServerQueue *queue,
-         AppServer   *self)
-{
-  if (self->is_stopping)
-    cancel_all_cb (self);
-}
-
-/* New connections are refused; those of systemd, which would lose its socket, are told that the server is stopping. */
-static void
-stop_listening (AppServer *self)
-{
-  for (guint i = 0; self->sockets != NULL && i < self->sockets->len; i++)
-    g_socket_shutdown (self->sockets->pdata[i], TRUE, TRUE, NULL);
-}
-
-static gboolean
-stop_cb (gpointer data)
-{
-  AppServer *self = data;
-
-  if (self->is_stopping)
-    {
-      cancel_all_cb (self);
-      return G_SOURCE_CONTINUE;
-    }
-
-  self->is_stopping = TRUE;
-  server_log ("stop", "signal", "received", NULL);
-  server_listen_notify ("STOPPING=1");
-  stop_listening (self);
-  server_queue_close (self->queue);
-  if (server_queue_is_idle (self->queue))
-    cancel_all_cb (self);
-  else
-    self->grace_id = g_timeout_add ((guint) (self->grace / G_TIME_SPAN_MILLISECOND), cancel_all_cb, self);
-  return G_SOURCE_CONTINUE;
-}
-
 void
 app_server_run (AppServer *self)
 {
-  guint interrupt_id = g_unix_signal_add (SIGINT, stop_cb, self);
-  guint terminate_id = g_unix_signal_add (SIGTERM, stop_cb, self);
-
   g_signal_connect (self->queue, "idle", G_CALLBACK (idle_cb), self);
   server_listen_notify ("READY=1");
   g_main_loop_run (self->loop);
-  g_source_remove (interrupt_id);
-  g_source_remove (terminate_id);
 }

@@ -44,16 +44,13 @@ connection_free (gpointer data)
   g_free (connection);
 }
 
-/* libsoup reads the end of it and lets go. Not of all it has, if the client of a TLS connection never said anything:
- * the connection counts no longer in any case. */
+/* libsoup reads the end of it and lets go. */
 static gboolean
 timeout_cb (gpointer data)
 {
   Connection *connection = data;
 
   connection->timeout_id = 0;
-  if (connection->connections != NULL)
-    g_hash_table_remove (connection->connections->open, connection);
   g_socket_shutdown (connection->socket, TRUE, TRUE, NULL);
   return G_SOURCE_REMOVE;
 }
@@ -88,6 +85,21 @@ add_connection (ServerConnections *self,
   return connection;
 }
 
+/* HACK: libsoup before 3.3.0 keeps the socket of a connection that was closed, and so its note, for ever. */
+static void
+disconnected_cb (SoupServerMessage *message,
+                 GSocket           *socket)
+{
+  g_object_set_data (G_OBJECT (socket), NOTE, NULL);
+}
+
+static void
+unref_data (gpointer  data,
+            GClosure *closure)
+{
+  g_object_unref (data);
+}
+
 static void
 started_cb (SoupServer        *soup,
             SoupServerMessage *message,
@@ -96,14 +108,16 @@ started_cb (SoupServer        *soup,
   Connection *connection = find_connection (message);
   GSocket *socket = soup_server_message_get_socket (message);
 
-  if (connection == NULL && socket != NULL)
+  if (socket == NULL)
+    return;
+  if (connection == NULL)
     {
       connection = add_connection (self, socket);
       if (g_hash_table_size (self->open) > self->max)
         g_socket_shutdown (socket, TRUE, TRUE, NULL);
     }
-  if (connection != NULL)
-    set_timeout (connection, REQUEST_TIME);
+  set_timeout (connection, REQUEST_TIME);
+  g_signal_connect_data (message, "disconnected", G_CALLBACK (disconnected_cb), g_object_ref (socket), unref_data, 0);
 }
 
 static void

@@ -65,7 +65,7 @@ get_gauges (AppServer    *server,
 
   *gauges = (ServerGauges) { 0 };
   gauges->n_waiting = server_queue_get_n_waiting (server->queue);
-  gauges->n_running = server_queue_is_idle (server->queue) ? 0 : 1;
+  gauges->n_running = server_queue_get_n_running (server->queue);
   gauges->n_connections = server_connections_get_n (server->connections);
   for (guint i = 0; i < models->len; i++)
     {

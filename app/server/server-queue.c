@@ -24,6 +24,7 @@ struct _ServerQueue
   ServerModels  *models;
   ServerMetrics *metrics;
   ServerLimits   limits;
+  GHashTable    *active;      /* the name of a ServerJob that is not over to itself */
   GQueue         waiting;     /* of ServerJob */
   ServerJob     *running;     /* until its device is free again */
   GCancellable  *loading;     /* while the model of that job is opened */
@@ -52,6 +53,7 @@ server_queue_finalize (GObject *object)
   ServerQueue *self = SERVER_QUEUE (object);
 
   g_clear_handle_id (&self->expiry_id, g_source_remove);
+  g_hash_table_unref (self->active);
   g_queue_clear_full (&self->waiting, g_object_unref);
   g_queue_clear_full (&self->results, g_object_unref);
   g_clear_object (&self->running);
@@ -71,6 +73,7 @@ server_queue_class_init (ServerQueueClass *class)
 static void
 server_queue_init (ServerQueue *self)
 {
+  self->active = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_object_unref);
 }
 
 ServerQueue *
@@ -216,6 +219,13 @@ keep (ServerQueue *self,
 /* --- Running --------------------------------------------------------------------------------------- */
 
 static void
+check_idle (ServerQueue *self)
+{
+  if (server_queue_is_idle (self))
+    g_signal_emit (self, signals[IDLE], 0);
+}
+
+static void
 over_cb (ServerJob   *job,
          ServerQueue *self)
 {
@@ -223,6 +233,8 @@ over_cb (ServerJob   *job,
   learn_rate (self, job);
   if (job->is_kept)
     keep (self, job);
+  g_hash_table_remove (self->active, job->id);
+  check_idle (self);
 }
 
 /* The device is free. */
@@ -233,8 +245,7 @@ finish_running (ServerQueue *self)
 
   g_clear_object (&self->run);
   start_next (self);
-  if (server_queue_is_idle (self))
-    g_signal_emit (self, signals[IDLE], 0);
+  check_idle (self);
 }
 
 static void
@@ -355,6 +366,7 @@ server_queue_add (ServerQueue  *self,
     return FALSE;
 
   g_signal_connect_object (job, "done", G_CALLBACK (over_cb), self, 0);
+  g_hash_table_insert (self->active, job->id, g_object_ref (job));
   g_queue_push_tail (&self->waiting, g_object_ref (job));
   update_places (self);
   start_next (self);
@@ -372,13 +384,10 @@ ServerJob *
 server_queue_find (ServerQueue *self,
                    const char  *id)
 {
-  GList *found = g_queue_find_custom (&self->waiting, id, compare_id);
+  ServerJob *job = g_hash_table_lookup (self->active, id);
+  GList *found = job == NULL ? g_queue_find_custom (&self->results, id, compare_id) : NULL;
 
-  if (self->running != NULL && g_str_equal (self->running->id, id))
-    return self->running;
-  if (found == NULL)
-    found = g_queue_find_custom (&self->results, id, compare_id);
-  return found != NULL ? found->data : NULL;
+  return found != NULL ? found->data : job;
 }
 
 /* Takes the error. */
@@ -431,6 +440,7 @@ server_queue_cancel_all (ServerQueue *self)
 
       end_job (self, job, make_stop_error ());
     }
+  /* One whose pictures are being encoded is as good as done. */
   if (running != NULL && !server_job_is_over (running))
     end_job (self, running, make_stop_error ());
 }
@@ -438,11 +448,17 @@ server_queue_cancel_all (ServerQueue *self)
 gboolean
 server_queue_is_idle (ServerQueue *self)
 {
-  return self->running == NULL && g_queue_is_empty (&self->waiting);
+  return self->running == NULL && g_hash_table_size (self->active) == 0;
 }
 
 guint
 server_queue_get_n_waiting (ServerQueue *self)
 {
   return self->waiting.length;
+}
+
+guint
+server_queue_get_n_running (ServerQueue *self)
+{
+  return self->running != NULL ? 1 : 0;
 }

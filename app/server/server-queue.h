@@ -48,6 +48,7 @@ void         server_queue_close         (ServerQueue         *self);
 void         server_queue_cancel_all    (ServerQueue         *self);
 gboolean     server_queue_is_idle       (ServerQueue         *self);
 guint        server_queue_get_n_waiting (ServerQueue         *self);
+guint        server_queue_get_n_running (ServerQueue         *self);
 /* Seconds that the results of a job are still kept. */
 double       server_queue_get_kept      (ServerQueue         *self,
                                          ServerJob           *job);

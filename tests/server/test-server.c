@@ -1,0 +1,161 @@
+/* test-server.c: parts of the server that need no network
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include <json-glib/json-glib.h>
+
+#include "app-duration.h"
+#include "app-json.h"
+#include "server-request.h"
+#include "server-routes.h"
+
+/* --- Routes ---------------------------------------------------------------------------------------- */
+
+static JsonObject *
+load_paths (JsonParser *parser)
+{
+  g_autoptr(GBytes) bytes = g_resources_lookup_data ("/io/github/zimage/server/openapi.json",
+                                                     G_RESOURCE_LOOKUP_FLAGS_NONE, NULL);
+  g_autoptr(GError) error = NULL;
+
+  json_parser_load_from_data (parser, g_bytes_get_data (bytes, NULL), (gssize) g_bytes_get_size (bytes), &error);
+  g_assert_no_error (error);
+  return json_object_get_object_member (json_node_get_object (json_parser_get_root (parser)), "paths");
+}
+
+/* What is described is served, and what is served is described. */
+static void
+test_openapi (void)
+{
+  g_autoptr(JsonParser) parser = json_parser_new ();
+  JsonObject *paths = load_paths (parser);
+  guint n_described = 0;
+  guint n_routes;
+  const ServerRoute *routes = server_routes (&n_routes);
+  g_autoptr(GList) names = json_object_get_members (paths);
+
+  for (GList *l = names; l != NULL; l = l->next)
+    n_described += json_object_get_size (json_object_get_object_member (paths, l->data));
+  g_assert_cmpuint (n_described, ==, n_routes);
+
+  for (guint i = 0; i < n_routes; i++)
+    {
+      g_autofree char *method = g_ascii_strdown (routes[i].method, -1);
+      JsonObject *operation;
+
+      g_test_message ("%s %s", routes[i].method, routes[i].path);
+      g_assert_true (json_object_has_member (paths, routes[i].path));
+      operation = json_object_get_object_member (json_object_get_object_member (paths, routes[i].path), method);
+      g_assert_nonnull (operation);
+      /* Those without a key say so. */
+      g_assert_true (json_object_has_member (operation, "security") == routes[i].is_public);
+    }
+}
+
+static const struct { const char *method, *path, *route, *argument, *allowed; } route_cases[] = {
+  { "GET", "/", "/" },
+  { "HEAD", "/", "/" },
+  { "GET", "/api/jobs/abc", "/api/jobs/{id}", "abc" },
+  { "GET", "/api/jobs/abc/image/3", "/api/jobs/{id}/image/{n}", "abc" },
+  { "DELETE", "/api/jobs/abc", "/api/jobs/{id}", "abc" },
+  { "PUT", "/api/jobs/abc", NULL, NULL, "GET, DELETE" },
+  { "get", "/", NULL, NULL, "GET" },
+  { "GET", "/api/jobs/", NULL },
+  { "GET", "/api/jobs//image/1", NULL },
+  { "GET", "", NULL },
+  { "GET", "//", NULL },
+  { "GET", "/healthz/", NULL },
+  { "GET", "healthz", NULL },
+};
+
+static void
+test_routes (void)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (route_cases); i++)
+    {
+      g_auto(GStrv) arguments = NULL;
+      g_autofree char *allowed = NULL;
+      const ServerRoute *route = server_routes_find (route_cases[i].method, route_cases[i].path, &arguments, &allowed);
+
+      g_assert_cmpstr (route != NULL ? route->path : NULL, ==, route_cases[i].route);
+      g_assert_cmpstr (arguments != NULL ? arguments[0] : NULL, ==, route_cases[i].argument);
+      g_assert_cmpstr (allowed, ==, route_cases[i].allowed);
+    }
+}
+
+/* --- Times ----------------------------------------------------------------------------------------- */
+
+static const struct { const char *text; gint64 duration; } duration_cases[] = {
+  { "0", 0 },
+  { "90", 90 * G_TIME_SPAN_SECOND },
+  { "1.5", 1500 * G_TIME_SPAN_MILLISECOND },
+  { "300s", 300 * G_TIME_SPAN_SECOND },
+  { "5m", 5 * G_TIME_SPAN_MINUTE },
+  { "1h30m", 90 * G_TIME_SPAN_MINUTE },
+  { "1h0m5s", G_TIME_SPAN_HOUR + 5 * G_TIME_SPAN_SECOND },
+  { "100ms", 100 * G_TIME_SPAN_MILLISECOND },
+  { "0s", 0 },
+  { "-1", -1 },
+  { "-5m", -1 },
+};
+
+static const char *const bad_durations[] = {
+  "", "-", "m", "5x", "5 m", " 5", "+5", "1e3", "5m3", "1.2.3", ".", "5mm", "0x10", "inf", "nan", "--1",
+  "99999999999999999999",
+};
+
+static void
+test_durations (void)
+{
+  gint64 duration;
+
+  for (guint i = 0; i < G_N_ELEMENTS (duration_cases); i++)
+    {
+      g_assert_true (app_parse_duration (duration_cases[i].text, &duration));
+      g_assert_cmpint (duration, ==, duration_cases[i].duration);
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (bad_durations); i++)
+    {
+      g_test_message ("“%s”", bad_durations[i]);
+      g_assert_false (app_parse_duration (bad_durations[i], &duration));
+    }
+}
+
+/* --- Requests -------------------------------------------------------------------------------------- */
+
+static void
+test_requests (void)
+{
+  static const char json[] = "{\"model\": \"m\", \"prompt\": \"夕日\", \"size\": \"96x64\", \"n\": 2, \"stream\": true, "
+                             "\"partial_images\": 2, \"output_format\": \"webp\", \"output_compression\": 0, "
+                             "\"keep_alive\": \"10s\", \"response_format\": \"url\"}";
+  g_autoptr(GVariant) body = app_json_parse (json, strlen (json), NULL);
+  const char *bad_field;
+  g_autoptr(ServerRequest) request = server_request_read_openai (body, 0, &bad_field, NULL);
+
+  g_assert_nonnull (request);
+  g_assert_cmpstr (request->model, ==, "m");
+  g_assert_cmpint (zim_params_get_width (request->params), ==, 96);
+  g_assert_cmpint (zim_params_get_n_images (request->params), ==, 2);
+  g_assert_cmpstr (request->format, ==, "webp");
+  g_assert_cmpint (request->quality, ==, 1);
+  g_assert_cmpint (request->keep_alive, ==, 10 * G_TIME_SPAN_SECOND);
+  g_assert_true (request->wants_stream && request->wants_url);
+  g_assert_cmpint (request->partial_images, ==, 2);
+  g_assert_cmpint (request->preview_interval, ==, 1);
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/server/openapi", test_openapi);
+  g_test_add_func ("/server/routes", test_routes);
+  g_test_add_func ("/server/durations", test_durations);
+  g_test_add_func ("/server/requests", test_requests);
+  return g_test_run ();
+}
