@@ -10,6 +10,7 @@
 #include "app-format.h"
 #include "app-json.h"
 #include "cli.h"
+#include "cli-remote.h"
 #include "cli-text.h"
 
 #define ID_LENGTH 12 /* digits that are shown; a few are enough to tell models apart */
@@ -68,12 +69,16 @@ cli_list (int    argc,
   };
   g_autoptr(GOptionContext) context = g_option_context_new (NULL);
   g_autoptr(ZimStore) store = zim_store_new (NULL);
+  g_autoptr(AppClient) client = NULL;
   g_autoptr(GError) error = NULL;
+  int code;
 
-  g_option_context_set_summary (context, _("Lists the models of the store."));
+  g_option_context_set_summary (context, _("Lists the models of the store, or of the server in ZIMAGE_HOST."));
   g_option_context_add_main_entries (context, entries, NULL);
   if (!cli_parse (context, "list", &argc, &argv))
     return CLI_EXIT_USAGE;
+  if (cli_remote_wanted (&client, &code))
+    return client != NULL ? cli_remote_list (client, json) : code;
   if (!zim_store_refresh (store, NULL, &error))
     return cli_report (error);
 
@@ -95,7 +100,9 @@ cli_cp (int    argc,
   };
   g_autoptr(GOptionContext) context = g_option_context_new (NULL);
   g_autoptr(ZimStore) store = zim_store_new (NULL);
+  g_autoptr(AppClient) client = NULL;
   g_autoptr(GError) error = NULL;
+  int code;
 
   g_option_context_set_summary (context, _("Gives a model another name as well, which takes no space."));
   g_option_context_add_main_entries (context, entries, NULL);
@@ -104,6 +111,8 @@ cli_cp (int    argc,
   if (names == NULL || g_strv_length (names) != 2)
     return cli_usage_error ("cp", _("two names are expected: zimage cp z-image my-model"));
 
+  if (cli_remote_wanted (&client, &code))
+    return client != NULL ? cli_remote_copy (client, names[0], names[1]) : code;
   if (!zim_store_copy (store, names[0], names[1], NULL, &error))
     return cli_report (error);
   return CLI_EXIT_OK;
@@ -120,6 +129,7 @@ cli_rm (int    argc,
   };
   g_autoptr(GOptionContext) context = g_option_context_new (NULL);
   g_autoptr(ZimStore) store = zim_store_new (NULL);
+  g_autoptr(AppClient) client = NULL;
   int code = CLI_EXIT_OK;
 
   g_option_context_set_summary (context, _("Removes models, and of their files those that no other model needs."));
@@ -128,6 +138,9 @@ cli_rm (int    argc,
     return CLI_EXIT_USAGE;
   if (names == NULL)
     return cli_usage_error ("rm", _("a name is expected: zimage rm z-image"));
+
+  if (cli_remote_wanted (&client, &code))
+    return client != NULL ? cli_remote_rm (client, names) : code;
 
   /* One that fails does not keep the others. */
   for (guint i = 0; names[i] != NULL; i++)

@@ -23,19 +23,22 @@
 
 struct _CliProgress
 {
-  ZimJob   *job;
+  ZimJob   *job;       /* or NULL */
   gulong    notify_id;
   guint     tick_id;
-  gint64    drawn_at; /* monotonic, microseconds */
-  gint64    noted_at; /* when the job last said anything */
-  int       step;     /* of the last denoising step that was seen */
+  gint64    drawn_at;  /* monotonic, microseconds */
+  gint64    noted_at;  /* when the job last said anything */
+  ZimStage  stage;
+  double    fraction;
+  double    remaining; /* seconds, or −1 */
+  int       step;      /* of the last denoising step that was seen */
   int       total;
 };
 
 static char *
 describe_stage (CliProgress *self)
 {
-  switch (zim_job_get_stage (self->job))
+  switch (self->stage)
     {
     case ZIM_STAGE_WAIT:
       return g_strdup (_("Waiting"));
@@ -55,11 +58,11 @@ describe_stage (CliProgress *self)
 static char *
 describe_remaining (CliProgress *self)
 {
-  double seconds = zim_job_get_remaining (self->job);
+  double seconds = self->remaining;
   double since = (double) (g_get_monotonic_time () - self->noted_at) / G_TIME_SPAN_SECOND;
   g_autofree char *duration = NULL;
 
-  if (!isfinite (seconds) || seconds < 0.0 || zim_job_get_stage (self->job) < ZIM_STAGE_DENOISE)
+  if (!isfinite (seconds) || seconds < 0.0 || self->stage < ZIM_STAGE_DENOISE)
     return g_strdup ("");
 
   /* The estimate is as old as the last step, and steps can be long. */
@@ -74,7 +77,7 @@ static char *
 make_line (CliProgress *self,
            int          columns)
 {
-  double fraction = CLAMP (zim_job_get_fraction (self->job), 0.0, 1.0);
+  double fraction = CLAMP (self->fraction, 0.0, 1.0);
   g_autofree char *stage = describe_stage (self);
   g_autofree char *label = cli_text_fit (stage, MAX (24, cli_text_width (stage)));
   g_autofree char *remaining = describe_remaining (self);
@@ -105,20 +108,35 @@ tick_cb (gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
+void
+cli_progress_update (CliProgress *self,
+                     ZimStage     stage,
+                     int          step,
+                     int          total,
+                     double       fraction,
+                     double       remaining)
+{
+  self->noted_at = g_get_monotonic_time ();
+  self->stage = stage;
+  self->fraction = fraction;
+  self->remaining = remaining;
+  if (stage == ZIM_STAGE_DENOISE)
+    {
+      self->step = step;
+      self->total = total;
+    }
+
+  if (self->tick_id != 0 && self->noted_at - self->drawn_at >= DRAW_INTERVAL)
+    draw (self);
+}
+
 static void
 notify_cb (CliProgress *self,
            GParamSpec  *pspec,
            ZimJob      *job)
 {
-  self->noted_at = g_get_monotonic_time ();
-  if (zim_job_get_stage (job) == ZIM_STAGE_DENOISE)
-    {
-      self->step = zim_job_get_step (job);
-      self->total = zim_job_get_total (job);
-    }
-
-  if (self->noted_at - self->drawn_at >= DRAW_INTERVAL)
-    draw (self);
+  cli_progress_update (self, zim_job_get_stage (job), zim_job_get_step (job), zim_job_get_total (job),
+                       zim_job_get_fraction (job), zim_job_get_remaining (job));
 }
 
 CliProgress *
@@ -126,11 +144,13 @@ cli_progress_new (ZimJob *job)
 {
   CliProgress *self = g_new0 (CliProgress, 1);
 
-  self->job = g_object_ref (job);
+  self->remaining = -1;
+  g_set_object (&self->job, job);
   if (!cli_terminal_is_smart (STDERR_FILENO))
     return self;
 
-  self->notify_id = g_signal_connect_swapped (job, "notify", G_CALLBACK (notify_cb), self);
+  if (job != NULL)
+    self->notify_id = g_signal_connect_swapped (job, "notify", G_CALLBACK (notify_cb), self);
   self->tick_id = g_timeout_add (TICK, tick_cb, self);
   draw (self);
   return self;
@@ -143,11 +163,12 @@ cli_progress_free (CliProgress *self)
   if (self->tick_id != 0)
     {
       g_source_remove (self->tick_id);
-      g_signal_handler_disconnect (self->job, self->notify_id);
       g_printerr (CLEAR_LINE);
-      if (zim_job_get_state (self->job) == ZIM_JOB_STATE_DONE && self->total > 0)
+      if (self->fraction >= 1.0 && self->total > 0)
         g_printerr (_("Generating: step %d/%d\n"), self->total, self->total);
     }
-  g_object_unref (self->job);
+  if (self->notify_id != 0)
+    g_signal_handler_disconnect (self->job, self->notify_id);
+  g_clear_object (&self->job);
   g_free (self);
 }

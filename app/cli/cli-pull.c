@@ -13,6 +13,7 @@
 
 #include "app-format.h"
 #include "cli.h"
+#include "cli-remote.h"
 #include "cli-transfer.h"
 #include "cli-wait.h"
 
@@ -116,9 +117,11 @@ cli_pull (int    argc,
   };
   g_autoptr(GOptionContext) context = g_option_context_new (NULL);
   g_autoptr(ZimStore) store = zim_store_new (NULL);
+  g_autoptr(AppClient) client = NULL;
   g_autoptr(CliWait) wait = NULL;
   g_autoptr(ZimStoredModel) stored = NULL;
   g_autoptr(GError) error = NULL;
+  int code;
 
   g_option_context_set_summary (context,
     _("Gets a model from the network into the store. NAME is z-image-turbo, z-image-base, a repository of Hugging\n"
@@ -130,6 +133,9 @@ cli_pull (int    argc,
     return CLI_EXIT_USAGE;
   if (names == NULL || g_strv_length (names) != 1)
     return cli_usage_error ("pull", _("one name is expected: zimage pull z-image-turbo"));
+
+  if (server == NULL && cli_remote_wanted (&client, &code))
+    return client != NULL ? cli_remote_pull (client, names[0]) : code;
 
   wait = cli_wait_new ();
   if (!pull (store, names[0], server, wait, &error))

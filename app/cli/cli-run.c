@@ -16,6 +16,7 @@
 #include "cli-inline.h"
 #include "cli-interactive.h"
 #include "cli-pull.h"
+#include "cli-remote.h"
 #include "cli-wait.h"
 
 #define STDIN_MAX (1 << 20) /* bytes of a prompt */
@@ -27,6 +28,7 @@ typedef struct
   char       *vae;
   char       *tokenizer;
   char       *variant;
+  char       *host;
   char       *device;
   char       *precision;
   char       *memory_budget;
@@ -47,6 +49,7 @@ options_clear (Options *options)
   g_free (options->vae);
   g_free (options->tokenizer);
   g_free (options->variant);
+  g_free (options->host);
   g_free (options->device);
   g_free (options->precision);
   g_free (options->memory_budget);
@@ -118,6 +121,8 @@ make_context (Options   *options,
       N_("File format, if not the one of the file’s name"), "png|jpeg|webp" },
     { "quality", 0, 0, G_OPTION_ARG_INT, &options->quality,
       N_("Quality of JPEG and WebP, 1 to 100 (default 90)"), N_("NUMBER") },
+    { "host", 0, 0, G_OPTION_ARG_STRING, &options->host,
+      N_("The server that does it (default: the environment’s ZIMAGE_HOST, or none)"), N_("ADDRESS") },
     { "device", 0, 0, G_OPTION_ARG_STRING, &options->device,
       N_("What computes; see “zimage devices” (default: the environment’s ZIM_DEVICE, or auto)"), N_("DEVICE") },
     { "precision", 0, 0, G_OPTION_ARG_STRING, &options->precision,
@@ -332,6 +337,38 @@ open_pipeline (const Options *options,
   return pipeline;
 }
 
+/* --- A server ------------------------------------------------------------------------------------------ */
+
+/* What only the machine that computes can do or know. */
+static gboolean
+is_local (const Options *options)
+{
+  return options->device != NULL || options->precision != NULL || options->memory_budget != NULL ||
+         options->dump != NULL || options->json ||
+         options->text_encoder != NULL || options->vae != NULL || options->tokenizer != NULL ||
+         options->variant != NULL;
+}
+
+static int
+run_remote (const Options   *options,
+            AppClient       *client,
+            ZimParams       *params,
+            const CliOutput *output)
+{
+  g_autoptr(GError) error = NULL;
+  int code;
+
+  if (is_local (options))
+    return cli_usage_error ("run", _("a server decides on device, precision and files, and prints no JSON; without "
+                                     "--host and ZIMAGE_HOST this machine does it"));
+  if (is_interactive (options))
+    return cli_usage_error ("run", _("a prompt is expected: zimage run MODEL \"a sunset over mountains\""));
+  if (!set_prompt (options, params, &error))
+    return cli_report (error);
+  code = cli_generate_check (params, output);
+  return code == CLI_EXIT_OK ? cli_remote_run (client, options->arguments[0], params, output) : code;
+}
+
 /* --- The command ----------------------------------------------------------------------------------- */
 
 static int
@@ -377,6 +414,7 @@ run (Options   *options,
   const CliOutput output = { options->path, options->format, options->quality, options->quiet, options->json };
   ZimPrecision precision = ZIM_PRECISION_AUTO;
   g_autoptr(GError) error = NULL;
+  g_autoptr(AppClient) client = NULL;
 
   if (options->arguments == NULL || options->arguments[0] == NULL)
     return cli_usage_error ("run", _("a model is expected: zimage run MODEL \"a sunset over mountains\""));
@@ -389,6 +427,11 @@ run (Options   *options,
 
   if (!options->quiet && !options->json && !cli_output_is_stdout (&output))
     cli_inline_prepare ();
+  client = cli_remote_find (options->host, &error);
+  if (error != NULL)
+    return cli_usage_error ("run", error->message);
+  if (client != NULL)
+    return run_remote (options, client, params, &output);
   return is_interactive (options) ? run_interactive (options, params, precision, &output)
                                   : run_once (options, params, precision, &output);
 }

@@ -9,17 +9,17 @@
 #include <math.h>
 #include <string.h>
 
+#include "app-client.h"
 #include "app-duration.h"
 #include "app-fields.h"
 #include "app-server.h"
 #include "cli.h"
 
-#define HOST "127.0.0.1"
-
 typedef struct
 {
   char    **models;
-  char     *host;
+  char     *host;      /* as it was said */
+  char     *listen_on; /* without its port */
   int       port; /* −1: not said */
   char     *device;
   char     *precision;
@@ -44,6 +44,7 @@ options_clear (Options *options)
 {
   g_strfreev (options->models);
   g_free (options->host);
+  g_free (options->listen_on);
   g_free (options->device);
   g_free (options->precision);
   g_free (options->keep_alive);
@@ -157,12 +158,28 @@ read_numbers (const Options     *options,
   return TRUE;
 }
 
+/* “--host” and “--port” before ZIMAGE_HOST, which has both. */
+static gboolean
+read_host (Options  *options,
+           GError  **error)
+{
+  const char *text = options->host != NULL ? options->host : g_getenv ("ZIMAGE_HOST");
+  gboolean is_https;
+  guint16 port;
+
+  if (!app_host_parse (text != NULL ? text : "", &is_https, &options->listen_on, &port, error))
+    return FALSE;
+  if (options->port < 0)
+    options->port = port;
+  return TRUE;
+}
+
 static gboolean
 read_options (const Options     *options,
               AppServerOptions  *server,
               GError           **error)
 {
-  server->host = options->host;
+  server->host = options->listen_on;
   server->models = (const char *const *) options->models;
   server->key_file = options->key_file;
   server->insecure = options->insecure;
@@ -201,7 +218,7 @@ int
 cli_serve (int    argc,
            char **argv)
 {
-  g_auto(Options) options = { .port = APP_SERVER_PORT, .max_waiting = 64, .max_work = 2000, .max_results = 100 };
+  g_auto(Options) options = { .port = -1, .max_waiting = 64, .max_work = 2000, .max_results = 100 };
   g_autoptr(GOptionContext) context = g_option_context_new (NULL);
   AppServerOptions server_options = { .precision = ZIM_PRECISION_AUTO };
   g_autoptr(GError) error = NULL;
@@ -212,9 +229,7 @@ cli_serve (int    argc,
       "Ollama’s API, and jobs with progress and previews. /openapi.json describes it."));
   if (!cli_parse (context, "serve", &argc, &argv))
     return CLI_EXIT_USAGE;
-  if (options.host == NULL)
-    options.host = g_strdup (HOST);
-  if (!read_options (&options, &server_options, &error))
+  if (!read_host (&options, &error) || !read_options (&options, &server_options, &error))
     return cli_usage_error ("serve", error->message);
 
   return serve (&options, &server_options);

@@ -11,6 +11,7 @@
 #include "app-format.h"
 #include "app-json.h"
 #include "cli.h"
+#include "cli-remote.h"
 #include "cli-text.h"
 #include "cli-wait.h"
 
@@ -201,13 +202,18 @@ cli_show (int    argc,
     G_OPTION_ENTRY_NULL
   };
   g_autoptr(GOptionContext) context = g_option_context_new (NULL);
+  g_autoptr(AppClient) client = NULL;
+  int code;
 
-  g_option_context_set_summary (context, _("Tells what a model is: one of the store, a folder or a file."));
+  g_option_context_set_summary (context,
+    _("Tells what a model is: one of the store, a folder or a file. The server in ZIMAGE_HOST tells it as JSON."));
   g_option_context_add_main_entries (context, entries, NULL);
   if (!cli_parse (context, "show", &argc, &argv))
     return CLI_EXIT_USAGE;
   if (options.names == NULL || g_strv_length (options.names) != 1)
     return cli_usage_error ("show", _("one model is expected: zimage show z-image"));
 
+  if (cli_remote_wanted (&client, &code))
+    return client != NULL ? cli_remote_show (client, options.names[0], options.verbose) : code;
   return show (&options);
 }

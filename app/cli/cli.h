@@ -51,6 +51,10 @@ int               cli_store          (int             argc,
                                       char          **argv);
 int               cli_serve          (int             argc,
                                       char          **argv);
+int               cli_ps             (int             argc,
+                                      char          **argv);
+int               cli_stop           (int             argc,
+                                      char          **argv);
 int               cli_help           (int             argc,
                                       char          **argv);
 int               cli_version        (int             argc,

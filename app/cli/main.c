@@ -23,6 +23,8 @@ static const CliCommand commands[] = {
   { "rm", N_("Remove models"), cli_rm },
   { "store", N_("Check the store, or free what nothing needs"), cli_store },
   { "serve", N_("Serve models over the network"), cli_serve },
+  { "ps", N_("List what a server has loaded"), cli_ps },
+  { "stop", N_("Make a server unload a model"), cli_stop },
   { "devices", N_("List what can compute"), cli_devices },
   { "bench", N_("Measure a model on this machine"), cli_bench },
   { "help", N_("Explain a command"), cli_help },

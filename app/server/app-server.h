@@ -9,8 +9,6 @@
 
 G_BEGIN_DECLS
 
-#define APP_SERVER_PORT 11434 /* Ollama's */
-
 /* What the command line says about a server. */
 typedef struct
 {

@@ -24,8 +24,8 @@ typedef enum {
 
 #define SERVER_TYPE_CALL (server_call_get_type ())
 
-/* It lives as long as the request does, and as others hold it. ::gone is emitted if the client does not wait for the end
- * of the answer. */
+/* It lives as long as the request does, and as others hold it. ::gone is emitted if the client does not wait for the
+ * end of the answer. */
 G_DECLARE_FINAL_TYPE (ServerCall, server_call, SERVER, CALL, GObject)
 
 ServerCall        *server_call_new          (AppServer          *server,

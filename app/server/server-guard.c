@@ -236,8 +236,8 @@ server_guard_check_origin (ServerGuard        *self,
     return TRUE;
   if (!is_listed_origin (self, origin))
     {
-      g_set_error (error, SERVER_ERROR, 403, _("Pages of “%.200s” may not use this server; --allow-origin would let them"),
-                   origin);
+      g_set_error (error, SERVER_ERROR, 403,
+                   _("Pages of “%.200s” may not use this server; --allow-origin would let them"), origin);
       return FALSE;
     }
 

@@ -17,8 +17,8 @@ G_DECLARE_FINAL_TYPE (ServerJob, server_job, SERVER, JOB, GObject)
 
 /* Others than the queue only read it once it is in the queue.
  *
- * ::progress is emitted when step, stage, place in the queue or, now and then, the fraction change, ::preview when there
- * is a new one, and ::done once, at the end. */
+ * ::progress is emitted when step, stage, place in the queue or, now and then, the fraction change, ::preview when
+ * there is a new one, and ::done once, at the end. */
 struct _ServerJob
 {
   GObject      parent_instance;

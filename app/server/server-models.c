@@ -210,7 +210,8 @@ refreshed_cb (GObject      *source,
   if (found != NULL)
     g_task_return_pointer (task, found, g_free);
   else if (name != NULL)
-    g_task_return_new_error (task, ZIM_ERROR, ZIM_ERROR_NOT_FOUND, _("There is no model “%.200s” on this server"), name);
+    g_task_return_new_error (task, ZIM_ERROR, ZIM_ERROR_NOT_FOUND, _("There is no model “%.200s” on this server"),
+                             name);
   else
     g_task_return_new_error (task, ZIM_ERROR, ZIM_ERROR_NOT_FOUND, _("There is no model on this server"));
 }

@@ -91,7 +91,7 @@ server_queue_new (ServerModels       *models,
 
 /* --- Estimates ------------------------------------------------------------------------------------- */
 
-/* Millions of pixels, times steps, times pictures; what is left to the model counts as its own if the model is known. */
+/* Millions of pixels, times steps, times pictures; what is left to the model counts if the model is known. */
 static double
 get_work (ServerQueue *self,
           ServerJob   *job)

@@ -219,9 +219,9 @@ read_openai (Reader *reader)
   ServerRequest *request = reader->request;
 
   return read_text (reader, "model", &request->model) && read_params (reader) && read_size (reader) &&
-         read_format (reader) && read_response_format (reader) && read_flag (reader, "stream", &request->wants_stream) &&
-         read_partial_images (reader) && check_ignored (reader) && read_keep_alive (reader) && require_prompt (reader) &&
-         validate (reader);
+         read_format (reader) && read_response_format (reader) &&
+         read_flag (reader, "stream", &request->wants_stream) && read_partial_images (reader) &&
+         check_ignored (reader) && read_keep_alive (reader) && require_prompt (reader) && validate (reader);
 }
 
 /* --- Ollama ---------------------------------------------------------------------------------------- */

@@ -109,7 +109,8 @@ class Browser:
 
     def press(self, key, code, modifiers=0, text=None):
         more = {'text': text} if text else {}
-        self.call('Input.dispatchKeyEvent', type='keyDown', key=key, windowsVirtualKeyCode=code, modifiers=modifiers, **more)
+        self.call('Input.dispatchKeyEvent', type='keyDown', key=key, windowsVirtualKeyCode=code, modifiers=modifiers,
+                  **more)
         self.call('Input.dispatchKeyEvent', type='keyUp', key=key, windowsVirtualKeyCode=code, modifiers=modifiers)
 
     def screenshot(self, path):

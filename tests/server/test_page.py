@@ -122,7 +122,8 @@ class Page(ServerCase):
                     if not node['ignored'] and node['role']['value'] in
                     ('textbox', 'button', 'combobox', 'spinbutton', 'form', 'region', 'heading')}
         for role, name in [('textbox', 'Prompt'), ('combobox', 'Model'), ('combobox', 'Size'), ('spinbutton', 'Steps'),
-                           ('spinbutton', 'Seed'), ('button', 'Make picture'), ('button', 'Cancel'), ('region', 'Picture'),
+                           ('spinbutton', 'Seed'), ('button', 'Make picture'), ('button', 'Cancel'), ('region',
+                                                                                                      'Picture'),
                            ('region', 'Gallery'), ('form', 'New picture')]:
             self.assertIn((role, name), controls)
         self.assertNotIn('', {name for _, name in controls})

@@ -67,7 +67,8 @@ class OpenAI(ServerCase):
     def test_url(self):
         picture, = self.generate(response_format='url', output_format='jpeg').json['data']
         self.assertNotIn('b64_json', picture)
-        match = re.fullmatch(rf'http://127\.0\.0\.1:{self.server.port}(/api/jobs/[0-9a-f]{{32}}/image/0)', picture['url'])
+        match = re.fullmatch(rf'http://127\.0\.0\.1:{self.server.port}(/api/jobs/[0-9a-f]{{32}}/image/0)',
+                             picture['url'])
         answer = self.server.get(match[1])
         self.assertEqual((answer.status, answer.headers['Content-Type']), (200, 'image/jpeg'))
         self.assertTrue(answer.data.startswith(b'\xff\xd8'))
@@ -146,8 +147,10 @@ class OpenAI(ServerCase):
                     self.assertIn(field, error['message'])
 
     def test_out_of_range(self):
-        for fields in [{'n': 0}, {'n': -1}, {'n': 10 ** 6}, {'width': 17}, {'width': -16}, {'size': '65x64'}, {'steps': -1},
-                       {'steps': 10 ** 6}, {'seed': 2 ** 53}, {'seed': -2}, {'guidance_scale': -3}, {'size': '99999x16'},
+        for fields in [{'n': 0}, {'n': -1}, {'n': 10 ** 6}, {'width': 17}, {'width': -16}, {'size': '65x64'},
+                       {'steps': -1},
+                       {'steps': 10 ** 6}, {'seed': 2 ** 53}, {'seed': -2}, {'guidance_scale': -3},
+                       {'size': '99999x16'},
                        {'partial_images': 4}, {'output_compression': 101}]:
             with self.subTest(fields):
                 answer = self.generate(**fields)
@@ -170,7 +173,8 @@ class OpenAI(ServerCase):
 
     def test_bad_bodies(self):
         for raw in [b'', b'{', b'[]', b'1', b'"x"', b'{"prompt": "\xff"}', b'{"prompt": "a", "prompt": "b"}', b'\0',
-                    b'[' * 100000, b'{"a":' * 50000, b'{"prompt": "\\ud800"}', b'{"prompt": "a"} x', b'{"seed": 1e999}']:
+                    b'[' * 100000, b'{"a":' * 50000, b'{"prompt": "\\ud800"}', b'{"prompt": "a"} x',
+                    b'{"seed": 1e999}']:
             with self.subTest(raw[:30]):
                 answer = self.server.post('/v1/images/generations', raw=raw)
                 self.assertEqual((answer.status, answer.json['error']['type']), (400, 'invalid_request_error'))
@@ -211,7 +215,8 @@ class Ollama(ServerCase):
         self.assertEqual(png_size(base64.b64decode(answer.json['image'])), (256, 256))
 
     def test_errors(self):
-        for fields, status in [({'model': 'none'}, 404), ({'model': ''}, 400), ({'model': 5}, 400), ({'width': 'x'}, 400),
+        for fields, status in [({'model': 'none'}, 404), ({'model': ''}, 400), ({'model': 5}, 400), ({'width': 'x'},
+                                                                                                     400),
                                ({'options': []}, 400), ({'options': {'seed': 'x'}}, 400), ({'stream': 1}, 400),
                                ({'keep_alive': 'soon'}, 400), ({'images': ['aGVsbG8=']}, 422), ({'width': 17}, 400)]:
             with self.subTest(fields):
@@ -227,7 +232,8 @@ class Ollama(ServerCase):
         self.assertEqual((answer.status, answer.json['done_reason']), (200, 'load'))
         self.assertIn('stored:latest', loaded())
         answer = self.server.post('/api/generate', {'model': 'stored', 'keep_alive': 0})
-        self.assertEqual((answer.json['done'], answer.json['done_reason'], answer.json['response']), (True, 'unload', ''))
+        self.assertEqual((answer.json['done'], answer.json['done_reason'], answer.json['response']), (True, 'unload',
+                                                                                                      ''))
         self.assertNotIn('stored:latest', loaded())
         self.generate(model='stored', keep_alive='0s', stream=False)
         self.assertNotIn('stored:latest', loaded())
@@ -251,7 +257,8 @@ class Ollama(ServerCase):
     def test_show(self):
         shown = self.server.post('/api/show', {'model': 'stored'}).json
         self.assertEqual(shown['capabilities'], ['image'])
-        self.assertEqual((shown['details']['family'], shown['details']['quantization_level']), ('ZImagePipeline', 'BF16'))
+        self.assertEqual((shown['details']['family'], shown['details']['quantization_level']), ('ZImagePipeline',
+                                                                                                'BF16'))
         self.assertEqual(shown['model_info']['image.steps'], 8)
         self.assertNotIn('tensors', shown)
         tensors = self.server.post('/api/show', {'name': 'stored', 'verbose': True}).json['tensors']
@@ -413,7 +420,8 @@ class Contract(ServerCase):
 
     ARGS = ['--max-work', '0.3']
     STORED = ['stored']
-    VALUES = [None, True, False, 0, 1, -1, 16, 64, 2 ** 53, 1e300, 0.5, '', 'x', '64x64', 'png', 'url', '5m', 'tiny', '夕日',
+    VALUES = [None, True, False, 0, 1, -1, 16, 64, 2 ** 53, 1e300, 0.5, '', 'x', '64x64', 'png', 'url', '5m', 'tiny',
+              '夕日',
               '\0', '\ud800', [], [1], {}, {'seed': 3}, 'a' * 10000]
 
     def resolve(self, schema):
@@ -656,7 +664,8 @@ class Strangers(ServerCase):
 
     def test_origins(self):
         own = f'http://127.0.0.1:{self.server.port}'
-        for origin, status in [(own, 200), ('https://friend.example', 200), ('http://friend.example', 403), ('null', 403),
+        for origin, status in [(own, 200), ('https://friend.example', 200), ('http://friend.example', 403), ('null',
+                                                                                                             403),
                                ('http://evil.example', 403), (own + '0', 403), ('http://localhost:1', 403), ('', 403)]:
             answer = self.server.post('/api/show', {'model': 'tiny'}, headers={'Origin': origin})
             self.assertEqual(answer.status, status, origin)
@@ -666,7 +675,8 @@ class Strangers(ServerCase):
     def test_preflight(self):
         headers = {'Origin': 'https://friend.example', 'Access-Control-Request-Method': 'POST'}
         answer = self.server.request('OPTIONS', '/v1/images/generations', headers=headers)
-        self.assertEqual((answer.status, answer.headers['Access-Control-Allow-Origin']), (204, 'https://friend.example'))
+        self.assertEqual((answer.status, answer.headers['Access-Control-Allow-Origin']), (204,
+                                                                                          'https://friend.example'))
         self.assertNotIn('Access-Control-Allow-Credentials', answer.headers)
         headers['Origin'] = 'https://evil.example'
         self.assertEqual(self.server.request('OPTIONS', '/v1/images/generations', headers=headers).status, 403)
@@ -687,7 +697,8 @@ class Strangers(ServerCase):
 
     def test_garbage(self):
         for data in [b'\0\1\2\3\r\n\r\n', b'GET\r\n\r\n', b'GET / HTTP/9.9\r\n\r\n', b'\x16\x03\x01\x02\x00\x01',
-                     b'GET / HTTP/1.1\r\n' + b'X: y\r\n' * 20000 + b'\r\n', b'POST /api/jobs HTTP/1.1\r\nHost: localhost\r\n'
+                     b'GET / HTTP/1.1\r\n' + b'X: y\r\n' * 20000 + b'\r\n',
+                     b'POST /api/jobs HTTP/1.1\r\nHost: localhost\r\n'
                      b'Content-Length: -5\r\n\r\n', b'POST /api/jobs HTTP/1.1\r\nHost: localhost\r\n'
                      b'Transfer-Encoding: chunked\r\n\r\nzz\r\n']:
             with socket.create_connection(('127.0.0.1', self.server.port), timeout=10) as sock:
@@ -715,7 +726,8 @@ class Keys(ServerCase):
         super().tearDownClass()
 
     def test_keys(self):
-        for header, status in [('Bearer secret-1', 200), ('bearer secret-2', 200), ('Bearer secret', 401), ('Bearer ', 401),
+        for header, status in [('Bearer secret-1', 200), ('bearer secret-2', 200), ('Bearer secret', 401), ('Bearer ',
+                                                                                                            401),
                                ('Bearer secret-11', 401), ('Basic secret-1', 401), ('# keys', 401), (None, 401)]:
             answer = self.server.get('/v1/models', headers={'Authorization': header} if header else {})
             self.assertEqual(answer.status, status, header)
@@ -767,6 +779,76 @@ class Models(ServerCase):
         self.assertEqual(self.server.post('/v1/images/generations', QUICK).status, 200)
 
 
+class CommandLine(ServerCase):
+    """The commands when a server does the work."""
+
+    STORED = ['stored']
+
+    def zimage(self, *args, code=0, **env):
+        env = {**self.env, 'ZIMAGE_MODELS': '/nonexistent', 'ZIMAGE_HOST': f'127.0.0.1:{self.server.port}', **env}
+        result = subprocess.run([ZIMAGE, *args], env=env, capture_output=True, timeout=TIMEOUT,
+                                stdin=subprocess.DEVNULL,
+                                check=False)
+        self.assertEqual(result.returncode, code, result.stderr.decode())
+        result.err = result.stderr.decode()
+        return result
+
+    def test_run(self):
+        args = ['a cat', '--size', '64x64', '--steps', '2', '--seed', '5', '-o', '-']
+        remote = self.zimage('run', 'tiny', *args).stdout
+        local = self.zimage('run', served.model, *args, ZIMAGE_HOST='').stdout
+        self.assertTrue(remote.startswith(b'\x89PNG'))
+        self.assertEqual(remote, local)
+
+    def test_files(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out = self.zimage('run', 'tiny', 'a cat', '--size', '64x64', '--steps', '1', '--n', '2', '--seed', '8',
+                              '-o', folder + '/x.webp').stdout.decode()
+            self.assertEqual(len(os.listdir(folder)), 2)
+            self.assertRegex(out, r'Image saved to: \S+ \(seed 8, 64x64\)\nImage saved to: \S+ \(seed 9, 64x64\)\n$')
+
+    def test_models(self):
+        self.assertRegex(self.zimage('list').stdout.decode(),
+                         r'(?s)^NAME +ID +SIZE +MODIFIED\n.*stored:latest +[0-9a-f]{12}')
+        self.zimage('cp', 'stored', 'copied')
+        self.assertIn('copied:latest', [model['name'] for model in json.loads(self.zimage('list', '--json').stdout)])
+        self.assertEqual(self.zimage('rm', 'copied').stdout, b'Removed copied\n')
+        self.assertEqual(json.loads(self.zimage('show', 'stored').stdout)['capabilities'], ['image'])
+        self.assertIn('There is no model', self.zimage('rm', 'copied', code=3).err)
+
+    def test_ps_and_stop(self):
+        self.zimage('run', 'stored', 'x', '--size', '64x64', '--steps', '1', '-o', '-')
+        self.assertIn('stored:latest', self.zimage('ps').stdout.decode())
+        self.zimage('stop', 'stored')
+        self.assertNotIn('stored:latest', self.zimage('ps', '--host', f'http://localhost:{self.server.port}',
+                                                      ZIMAGE_HOST='').stdout.decode())
+        self.zimage('stop', 'none', code=3)
+
+    def test_errors(self):
+        self.assertIn('There is no model “none”', self.zimage('run', 'none', 'x', code=3).err)
+        self.assertIn('Failed to reach the server', self.zimage('ps', ZIMAGE_HOST='127.0.0.1:1', code=1).err)
+        self.assertIn('is no server', self.zimage('ps', ZIMAGE_HOST='a/b', code=1).err)
+        self.assertIn('a server decides', self.zimage('run', 'tiny', 'x', '--device', 'cpu', code=2).err)
+        self.assertIn('is on a host of its own', self.zimage('pull', 'localhost/a/b', code=4).err)
+        self.zimage('run', 'tiny', 'x', '--size', '17x17', code=4)
+
+    def test_interrupt(self):
+        """Ctrl+C ends the job on the server, too."""
+        process = subprocess.Popen([ZIMAGE, 'run', 'tiny', 'x', '--size', '256x256', '--steps', '1000'],
+                                   env={**self.env, 'ZIMAGE_HOST': f'127.0.0.1:{self.server.port}'},
+                                   stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self.server.wait_for(lambda: self.server.metric('zimage_jobs_running') == 1)
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(TIMEOUT), 130)
+        process.stderr.close()
+        self.server.wait_for(lambda: self.server.metric('zimage_jobs_running') == 0)
+
+    def test_where_to_listen(self):
+        server = Server(served.model, env={**self.env, 'ZIMAGE_HOST': '127.0.0.2:1'})
+        self.assertIn('url=http://127.0.0.2:', '\n'.join(server.lines))
+        self.assertEqual(server.stop(), 0)
+
+
 class Operations(unittest.TestCase):
     def setUp(self):
         served.set_up_model()
@@ -780,7 +862,8 @@ class Operations(unittest.TestCase):
         return server
 
     def fails(self, *args, code=1):
-        result = subprocess.run([ZIMAGE, 'serve', *args], env=self.env, capture_output=True, timeout=TIMEOUT, check=False)
+        result = subprocess.run([ZIMAGE, 'serve', *args], env=self.env, capture_output=True, timeout=TIMEOUT,
+                                check=False)
         self.assertEqual(result.returncode, code)
         return result.stderr.decode()
 
@@ -812,7 +895,8 @@ class Operations(unittest.TestCase):
         for line in answer.data.decode().splitlines():
             self.assertRegex(line, r'^(# (HELP|TYPE) \w+ .+|\w+(\{(\w+="[^"]*",?)+\})? [0-9.e+]+)$')
             names.add(re.split(r'[ {]', line.removeprefix('# HELP ').removeprefix('# TYPE '))[0])
-        for name in ['zimage_queue_length', 'zimage_jobs_total', 'zimage_job_seconds_bucket', 'zimage_stage_seconds_sum',
+        for name in ['zimage_queue_length', 'zimage_jobs_total', 'zimage_job_seconds_bucket',
+                     'zimage_stage_seconds_sum',
                      'process_resident_memory_bytes', 'zimage_model_bytes']:
             self.assertIn(name, names)
         self.assertEqual(server.metric('zimage_jobs_total{state="done"}'), 1)
@@ -847,7 +931,8 @@ class Operations(unittest.TestCase):
         with socket.create_server(('127.0.0.1', 0)) as listener:
             port = listener.getsockname()[1]
             script = 'fd=$1; shift; eval "exec 3<&$fd"; export LISTEN_PID=$$ LISTEN_FDS=1; exec "$@"'
-            process = subprocess.Popen(['bash', '-c', script, 'x', str(listener.fileno()), ZIMAGE, 'serve', served.model],
+            process = subprocess.Popen(['bash', '-c', script, 'x', str(listener.fileno()), ZIMAGE, 'serve',
+                                        served.model],
                                        env={**self.env, 'NOTIFY_SOCKET': folder.name + '/notify'},
                                        pass_fds=[listener.fileno()], stderr=subprocess.PIPE)
             server = Server.__new__(Server)
@@ -930,7 +1015,8 @@ class Operations(unittest.TestCase):
         key, certificate = folder.name + '/key.pem', folder.name + '/cert.pem'
         made = subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1',
                                '-nodes', '-keyout', key, '-out', certificate, '-days', '2', '-subj', '/CN=localhost',
-                               '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'], capture_output=True, check=False)
+                               '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'], capture_output=True,
+                               check=False)
         if made.returncode != 0:
             self.skipTest('there is no openssl')
         server = self.serve('--tls-certificate', certificate, '--tls-key', key)
@@ -1018,7 +1104,8 @@ class Load(ServerCase):
         """Jobs are done in the order in which they came."""
         ids = [self.server.post('/api/jobs', {**QUICK, 'steps': 3}).json['id'] for _ in range(8)]
         ends = []
-        threads = [threading.Thread(target=lambda job=job: (self.server.get(f'/api/jobs/{job}/events'), ends.append(job)))
+        threads = [threading.Thread(target=lambda job=job: (self.server.get(f'/api/jobs/{job}/events'),
+                                                            ends.append(job)))
                    for job in ids]
         for thread in threads:
             thread.start()
