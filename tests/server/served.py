@@ -20,6 +20,7 @@ import unittest
 
 ZIMAGE = os.environ['ZIMAGE']
 MAKE_TINY_MODEL = os.environ['MAKE_TINY_MODEL']
+SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TIMEOUT = 60
 # Jobs that are over in no time, and those that last until somebody ends them.
 QUICK = {'prompt': 'a cat', 'width': 64, 'height': 64, 'steps': 1}

@@ -53,10 +53,14 @@ class Page(ServerCase):
     def test_making_and_cancelling(self):
         page = self.browser
         self.assertEqual(page.evaluate('document.activeElement.id'), 'prompt')
-        page.evaluate('''window.seen = []; new MutationObserver(() => seen.push(document.querySelector("#progress").value))
-                         .observe(document.querySelector("#progress"), { attributes: true });
-                         window.previews = 0; new MutationObserver(() => previews += document.querySelector("#picture")
-                         .src.startsWith("data:")).observe(document.querySelector("#picture"), { attributes: true })''')
+        page.evaluate('''
+            const bar = document.querySelector("#progress"), picture = document.querySelector("#picture");
+            window.seen = [];
+            window.previews = 0;
+            new MutationObserver(() => seen.push(bar.value)).observe(bar, { attributes: true });
+            new MutationObserver(() => previews += picture.src.startsWith("data:"))
+              .observe(picture, { attributes: true });
+        ''')
         self.make('a lighthouse on a cliff', steps=30, seed=12)
         page.wait_for('document.querySelector("#frame").getAttribute("aria-busy") === "true"')
         page.wait_for('previews > 1')
