@@ -6,6 +6,7 @@
 #pragma once
 
 #include "formats/zim-checkpoint-private.h"
+#include "formats/zim-gguf-private.h"
 #include "formats/zim-safetensors-private.h"
 
 G_BEGIN_DECLS
@@ -22,6 +23,7 @@ typedef struct {
 typedef struct {
   char       *path;    /* file or folder */
   GPtrArray  *files;   /* of ZimSafetensors: keep the data mapped */
+  GPtrArray  *ggufs;   /* of ZimGguf: the same */
   GHashTable *entries; /* weight.name → ZimEntry */
   GHashTable *formats; /* (nullable) module → JsonNode: how files' metadata say that its weight is quantized */
 } ZimStored;
@@ -75,6 +77,12 @@ gboolean        _zim_checkpoint_add_stored     (ZimCheckpoint    *self,
 gboolean        _zim_checkpoint_add_file       (ZimCheckpoint    *self,
                                                 ZimComponent      component,
                                                 ZimSafetensors   *file,
+                                                const char       *prefix,
+                                                GError          **error);
+
+gboolean        _zim_checkpoint_add_gguf       (ZimCheckpoint    *self,
+                                                ZimComponent      component,
+                                                ZimGguf          *file,
                                                 const char       *prefix,
                                                 GError          **error);
 

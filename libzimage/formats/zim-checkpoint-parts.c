@@ -1,8 +1,8 @@
-/* zim-checkpoint-parts.c: models in single files, as ComfyUI has them
+/* zim-checkpoint-parts.c: models in single files, as ComfyUI and llama.cpp have them
  *
- * The transformer's file is named; other parts are named too, or in the same file, or beside it
- * where ComfyUI puts them. A part that is in none of these places is an error that says how to name
- * it.
+ * What is in a file is told by its tensors' names, whatever the file says of itself. The transformer's
+ * file is named; other parts are named too, or in the same file, or beside it where ComfyUI puts them.
+ * A part that is in none of these places is an error that says how to name it.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -11,6 +11,7 @@
 
 #include "formats/zim-checkpoint-internal.h"
 #include "formats/zim-file-private.h"
+#include "formats/zim-tokenizer-file-private.h"
 #include "zim-error.h"
 
 #include <glib/gi18n-lib.h>
@@ -21,7 +22,7 @@
 typedef struct {
   const char *title;              /* for messages */
   const char *option;             /* of the command line, for messages */
-  const char *probe;              /* a tensor that it has, without prefix */
+  const char *probes[2];          /* tensors of which it has one, without prefix */
   const char *prefixes[8];        /* what may stand before its tensors' names */
   const char *places[MAX_PLACES]; /* relative to the transformer's folder */
 } Kind;
@@ -29,13 +30,13 @@ typedef struct {
 static const Kind kinds[ZIM_N_COMPONENTS] = {
   [ZIM_COMPONENT_TRANSFORMER] = {
     .title = N_("transformer"),
-    .probe = "cap_embedder.0.weight",
+    .probes = { "cap_embedder.0.weight" },
     .prefixes = { "", "model.diffusion_model.", "diffusion_model." },
   },
   [ZIM_COMPONENT_TEXT_ENCODER] = {
     .title = N_("text encoder"),
     .option = "--text-encoder",
-    .probe = "embed_tokens.weight",
+    .probes = { "embed_tokens.weight", "token_embd.weight" },
     .prefixes = {
       "", "model.",
       "text_encoders.qwen3_4b.transformer.", "text_encoders.qwen3_4b.transformer.model.",
@@ -49,7 +50,7 @@ static const Kind kinds[ZIM_N_COMPONENTS] = {
   [ZIM_COMPONENT_AUTOENCODER] = {
     .title = N_("autoencoder"),
     .option = "--vae",
-    .probe = "decoder.conv_in.weight",
+    .probes = { "decoder.conv_in.weight" },
     .prefixes = { "", "first_stage_model.", "vae." },
     .places = { "ae.safetensors", "vae/ae.safetensors", "../vae/ae.safetensors", "vae", "../vae" },
   },
@@ -59,19 +60,61 @@ static const char *const tokenizer_places[] = {
   "tokenizer.json", "tokenizer/tokenizer.json", "../tokenizer/tokenizer.json",
 };
 
+/* A file of either format. */
+typedef struct {
+  ZimSafetensors *safetensors; /* (nullable) */
+  ZimGguf        *gguf;        /* (nullable) */
+} File;
+
+static void
+file_clear (File *file)
+{
+  g_clear_pointer (&file->safetensors, zim_safetensors_unref);
+  g_clear_pointer (&file->gguf, zim_gguf_unref);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (File, file_clear)
+
+static gboolean
+file_open (File        *file,
+           const char  *path,
+           GError     **error)
+{
+  g_autoptr(GBytes) bytes = zim_file_map (path, error);
+
+  if (bytes == NULL)
+    return FALSE;
+  if (zim_gguf_recognize (bytes))
+    file->gguf = zim_gguf_new_from_bytes (bytes, path, error);
+  else
+    file->safetensors = zim_safetensors_new_from_bytes (bytes, path, error);
+  return file->gguf != NULL || file->safetensors != NULL;
+}
+
+/* NULL if it is not open. */
+static const ZimTensorSet *
+file_get_set (const File *file)
+{
+  if (file->gguf != NULL)
+    return zim_gguf_get_set (file->gguf);
+  return file->safetensors != NULL ? zim_safetensors_get_set (file->safetensors) : NULL;
+}
+
 /* The prefix of a component's tensors in a file, or NULL if the file has no such component. */
 static const char *
-find_prefix (ZimSafetensors *file,
-             const Kind     *kind)
+find_prefix (const File *file,
+             const Kind *kind)
 {
-  for (guint i = 0; i < G_N_ELEMENTS (kind->prefixes) && kind->prefixes[i] != NULL; i++)
-    {
-      g_autofree char *name = g_strconcat (kind->prefixes[i], kind->probe, NULL);
+  const ZimTensorSet *set = file_get_set (file);
 
-      if (zim_safetensors_lookup (file, name) != NULL ||
-          g_hash_table_contains (zim_safetensors_get_foreign (file), name))
-        return kind->prefixes[i];
-    }
+  for (guint i = 0; set != NULL && i < G_N_ELEMENTS (kind->prefixes) && kind->prefixes[i] != NULL; i++)
+    for (guint j = 0; j < G_N_ELEMENTS (kind->probes) && kind->probes[j] != NULL; j++)
+      {
+        g_autofree char *name = g_strconcat (kind->prefixes[i], kind->probes[j], NULL);
+
+        if (zim_tensor_set_has (set, name))
+          return kind->prefixes[i];
+      }
   return NULL;
 }
 
@@ -80,24 +123,26 @@ _zim_checkpoint_find_components (const char  *path,
                                  gboolean     has[ZIM_N_COMPONENTS],
                                  GError     **error)
 {
-  g_autoptr(ZimSafetensors) file = zim_safetensors_open (path, error);
+  g_auto(File) file = { NULL };
 
-  for (guint i = 0; file != NULL && i < ZIM_N_COMPONENTS; i++)
-    has[i] = find_prefix (file, &kinds[i]) != NULL;
-  return file != NULL;
+  if (!file_open (&file, path, error))
+    return FALSE;
+  for (guint i = 0; i < ZIM_N_COMPONENTS; i++)
+    has[i] = find_prefix (&file, &kinds[i]) != NULL;
+  return TRUE;
 }
 
 gboolean
 _zim_checkpoint_is_weights (const char *name)
 {
-  return g_str_has_suffix (name, ".safetensors");
+  return g_str_has_suffix (name, ".safetensors") || g_str_has_suffix (name, ".gguf");
 }
 
 static gboolean
-add_from_file (ZimCheckpoint   *self,
-               ZimComponent     component,
-               ZimSafetensors  *file,
-               GError         **error)
+add_from_file (ZimCheckpoint  *self,
+               ZimComponent    component,
+               const File     *file,
+               GError        **error)
 {
   const Kind *kind = &kinds[component];
   const char *prefix = find_prefix (file, kind);
@@ -107,12 +152,13 @@ add_from_file (ZimCheckpoint   *self,
     {
       g_set_error (error, ZIM_ERROR, ZIM_ERROR_MISSING_TENSOR,
                    _("%s: There is no %s in it: tensor “%s” is missing"),
-                   zim_safetensors_get_path (file), _(kind->title), kind->probe);
+                   file_get_set (file)->path, _(kind->title), kind->probes[0]);
       return FALSE;
     }
   g_free (weights->path);
-  weights->path = g_strdup (zim_safetensors_get_path (file));
-  return _zim_checkpoint_add_file (self, component, file, prefix, error) &&
+  weights->path = g_strdup (file_get_set (file)->path);
+  return (file->gguf != NULL ? _zim_checkpoint_add_gguf (self, component, file->gguf, prefix, error)
+                             : _zim_checkpoint_add_file (self, component, file->safetensors, prefix, error)) &&
          _zim_checkpoint_attach_sides (self, component, error) &&
          _zim_checkpoint_measure (self, component, error);
 }
@@ -147,15 +193,14 @@ add_from_path (ZimCheckpoint  *self,
                GCancellable   *cancellable,
                GError        **error)
 {
-  g_autoptr(ZimSafetensors) file = NULL;
+  g_auto(File) file = { NULL };
 
   if (g_cancellable_set_error_if_cancelled (cancellable, error))
     return FALSE;
   if (g_file_test (path, G_FILE_TEST_IS_DIR))
     return load_config (self, component, path, error) &&
            _zim_checkpoint_add_folder (self, component, path, cancellable, error);
-  file = zim_safetensors_open (path, error);
-  return file != NULL && add_from_file (self, component, file, error);
+  return file_open (&file, path, error) && add_from_file (self, component, &file, error);
 }
 
 /* A folder is a place only with a configuration in it: ComfyUI has folders of these names too. */
@@ -179,7 +224,7 @@ static gboolean
 add_part (ZimCheckpoint   *self,
           ZimComponent     component,
           const char      *path,
-          ZimSafetensors  *main_file,
+          const File      *main_file,
           GCancellable    *cancellable,
           GError         **error)
 {
@@ -187,7 +232,7 @@ add_part (ZimCheckpoint   *self,
   g_autofree char *folder = g_path_get_dirname (self->path);
   g_autofree char *found = NULL;
 
-  if (path == NULL && main_file != NULL && find_prefix (main_file, kind) != NULL)
+  if (path == NULL && find_prefix (main_file, kind) != NULL)
     return add_from_file (self, component, main_file, error);
   if (path == NULL)
     path = found = find_place (folder, kind->places, G_N_ELEMENTS (kind->places));
@@ -206,21 +251,21 @@ add_components (ZimCheckpoint             *self,
                 GCancellable              *cancellable,
                 GError                   **error)
 {
-  g_autoptr(ZimSafetensors) main_file = NULL;
+  g_auto(File) main_file = { NULL };
 
   if (!g_file_test (self->path, G_FILE_TEST_IS_DIR))
     {
-      main_file = zim_safetensors_open (self->path, error);
-      if (main_file == NULL || !add_from_file (self, ZIM_COMPONENT_TRANSFORMER, main_file, error))
+      if (!file_open (&main_file, self->path, error) ||
+          !add_from_file (self, ZIM_COMPONENT_TRANSFORMER, &main_file, error))
         return FALSE;
     }
   else if (!add_from_path (self, ZIM_COMPONENT_TRANSFORMER, self->path, cancellable, error))
     {
       return FALSE;
     }
-  return add_part (self, ZIM_COMPONENT_TEXT_ENCODER, parts->text_encoder, main_file,
+  return add_part (self, ZIM_COMPONENT_TEXT_ENCODER, parts->text_encoder, &main_file,
                    cancellable, error) &&
-         add_part (self, ZIM_COMPONENT_AUTOENCODER, parts->vae, main_file, cancellable, error);
+         add_part (self, ZIM_COMPONENT_AUTOENCODER, parts->vae, &main_file, cancellable, error);
 }
 
 /* Beside the transformer or beside the text encoder, whose companion it is. */
@@ -237,26 +282,46 @@ find_tokenizer (ZimCheckpoint *self)
   return found;
 }
 
+/* In the file of the text encoder, which it then certainly belongs to. */
+static ZimGguf *
+find_embedded (ZimCheckpoint *self)
+{
+  GPtrArray *files = self->components[ZIM_COMPONENT_TEXT_ENCODER].ggufs;
+  ZimGguf *file = files->len > 0 ? g_ptr_array_index (files, 0) : NULL;
+
+  return file != NULL && zim_tokenizer_file_is_in (file) ? file : NULL;
+}
+
+static gboolean
+load_tokenizer (ZimCheckpoint  *self,
+                const char     *path,
+                GError        **error)
+{
+  g_autofree char *file = g_build_filename (path, "tokenizer.json", NULL);
+
+  self->tokenizer = zim_file_map (g_file_test (path, G_FILE_TEST_IS_DIR) ? file : path, error);
+  return self->tokenizer != NULL;
+}
+
 static gboolean
 add_tokenizer (ZimCheckpoint  *self,
                const char     *path,
                GError        **error)
 {
+  ZimGguf *embedded = find_embedded (self);
   g_autofree char *found = NULL;
 
-  if (path != NULL && g_file_test (path, G_FILE_TEST_IS_DIR))
-    found = g_build_filename (path, "tokenizer.json", NULL);
-  else
-    found = path != NULL ? g_strdup (path) : find_tokenizer (self);
-  if (found == NULL)
-    {
-      g_set_error (error, ZIM_ERROR, ZIM_ERROR_NOT_FOUND,
-                   _("“%s” has no tokenizer beside it. Name a tokenizer.json with %s"),
-                   self->path, "--tokenizer");
-      return FALSE;
-    }
-  self->tokenizer = zim_file_map (found, error);
-  return self->tokenizer != NULL;
+  if (path != NULL)
+    return load_tokenizer (self, path, error);
+  if (embedded != NULL)
+    return (self->tokenizer = zim_tokenizer_file_make (embedded, error)) != NULL;
+  found = find_tokenizer (self);
+  if (found != NULL)
+    return load_tokenizer (self, found, error);
+  g_set_error (error, ZIM_ERROR, ZIM_ERROR_NOT_FOUND,
+               _("“%s” has no tokenizer beside it. Name a tokenizer.json with %s"),
+               self->path, "--tokenizer");
+  return FALSE;
 }
 
 /* Turbo and base have the same tensors. */

@@ -1,6 +1,6 @@
 /* zim-checkpoint-private.h: an opened model: configurations, named weights and the tokenizer's file
  *
- * Whatever the files were (a diffusers folder, ComfyUI single files), the names asked for here are
+ * Whatever the files were (a diffusers folder, ComfyUI single files, GGUF), the names asked for here are
  * those of diffusers and transformers. Weights stay mapped from disk for as long as the checkpoint
  * lives.
  *
@@ -28,10 +28,10 @@ typedef struct _ZimCheckpoint ZimCheckpoint; /* reference counted, immutable onc
 /* Where the parts of a model lie that is not one folder. NULL members are looked for beside
  * transformer. */
 typedef struct {
-  const char *transformer;  /* a ComfyUI single file (or all-in-one) or diffusers-named file */
+  const char *transformer;  /* a ComfyUI single file (or all-in-one), a diffusers-named file, or GGUF */
   const char *text_encoder; /* file or folder */
   const char *vae;          /* file or folder */
-  const char *tokenizer;    /* tokenizer.json or the folder that holds it */
+  const char *tokenizer;    /* tokenizer.json or its folder; NULL: first in the text encoder's file */
   int         variant;      /* a ZimVariant value, 0 turbo, 1 base; −1: the file's name has to tell */
 } ZimCheckpointParts;
 
@@ -71,7 +71,7 @@ void             zim_checkpoint_unref        (ZimCheckpoint             *self);
 const char      *zim_checkpoint_get_path     (ZimCheckpoint             *self); /* or the transformer's file */
 const ZimConfig *zim_checkpoint_get_config   (ZimCheckpoint             *self);
 
-/* (transfer none) tokenizer.json; (nullable) if generated. */
+/* (transfer none) tokenizer.json, made of a GGUF file's values if there is no other; (nullable) if generated. */
 GBytes          *zim_checkpoint_get_tokenizer (ZimCheckpoint            *self);
 
 /* Calls func with the name and the bytes of every file but the weights, as a diffusers folder has them: those that the

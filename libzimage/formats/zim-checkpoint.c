@@ -50,6 +50,7 @@ _zim_checkpoint_new (const char *path)
       self->components[i].path = g_strdup (path);
       self->components[i].files =
         g_ptr_array_new_with_free_func ((GDestroyNotify) zim_safetensors_unref);
+      self->components[i].ggufs = g_ptr_array_new_with_free_func ((GDestroyNotify) zim_gguf_unref);
       self->components[i].entries = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, entry_free);
     }
   return self;
@@ -76,6 +77,7 @@ zim_checkpoint_unref (ZimCheckpoint *self)
       g_hash_table_unref (self->components[i].entries);
       g_clear_pointer (&self->components[i].formats, g_hash_table_unref);
       g_ptr_array_unref (self->components[i].files);
+      g_ptr_array_unref (self->components[i].ggufs);
       g_free (self->components[i].path);
     }
   g_clear_pointer (&self->files, g_tree_unref);
@@ -291,6 +293,17 @@ _zim_checkpoint_add_file (ZimCheckpoint   *self,
   g_ptr_array_add (self->components[component].files, zim_safetensors_ref (file));
   return _zim_checkpoint_note_formats (self, component, file, prefix, error) &&
          add_set (self, component, zim_safetensors_get_set (file), prefix, error);
+}
+
+gboolean
+_zim_checkpoint_add_gguf (ZimCheckpoint  *self,
+                          ZimComponent    component,
+                          ZimGguf        *file,
+                          const char     *prefix,
+                          GError        **error)
+{
+  g_ptr_array_add (self->components[component].ggufs, zim_gguf_ref (file));
+  return add_set (self, component, zim_gguf_get_set (file), prefix, error);
 }
 
 char *

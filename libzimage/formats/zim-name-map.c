@@ -1,7 +1,8 @@
 /* zim-name-map.c: what other programs call the tensors of diffusers and transformers
  *
  * Rules replace the start of a name. The transformer's are ComfyUI's (which follows Lumina2's
- * native code), the autoencoder's those of latent-diffusion, whose FLUX.1 autoencoder Z-Image uses.
+ * native code), the text encoder's llama.cpp's, the autoencoder's those of latent-diffusion, whose
+ * FLUX.1 autoencoder Z-Image uses.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -40,6 +41,20 @@ static const Rule transformer_rules[] = {
 
 static const Rule text_encoder_rules[] = {
   { "model.", "" },
+  { "token_embd.", "embed_tokens." },
+  { "output_norm.", "norm." },
+  { "output.", "lm_head." },
+  { "blk.#.attn_norm.", "layers.#.input_layernorm." },
+  { "blk.#.attn_q.", "layers.#.self_attn.q_proj." },
+  { "blk.#.attn_k.", "layers.#.self_attn.k_proj." },
+  { "blk.#.attn_v.", "layers.#.self_attn.v_proj." },
+  { "blk.#.attn_output.", "layers.#.self_attn.o_proj." },
+  { "blk.#.attn_q_norm.", "layers.#.self_attn.q_norm." },
+  { "blk.#.attn_k_norm.", "layers.#.self_attn.k_norm." },
+  { "blk.#.ffn_norm.", "layers.#.post_attention_layernorm." },
+  { "blk.#.ffn_gate.", "layers.#.mlp.gate_proj." },
+  { "blk.#.ffn_up.", "layers.#.mlp.up_proj." },
+  { "blk.#.ffn_down.", "layers.#.mlp.down_proj." },
 };
 
 static const Rule autoencoder_rules[] = {

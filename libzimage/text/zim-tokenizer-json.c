@@ -9,15 +9,12 @@
 #include "config.h"
 
 #include "formats/zim-json-private.h"
+#include "formats/zim-tokenizer-file-private.h"
 #include "text/zim-vocabulary-private.h"
 #include "zim-error.h"
 
 #include <glib/gi18n-lib.h>
 #include <string.h>
-
-/* What zim-tokenizer.c does by hand. */
-#define PATTERN "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}|" \
-                " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 
 typedef struct {
   ZimJsonReader  reader;
@@ -266,8 +263,9 @@ read_split (Loader     *loader,
     refuse (loader, "behavior", behavior, "Isolated");
   pattern = zim_json_need_object (reader, split, "pattern");
   regex = zim_json_need_string (reader, pattern, "Regex");
-  if (regex != NULL && strcmp (regex, PATTERN) != 0)
-    refuse (loader, "Regex", regex, PATTERN);
+  /* zim-tokenizer.c does it by hand. */
+  if (regex != NULL && strcmp (regex, ZIM_TOKENIZER_PATTERN) != 0)
+    refuse (loader, "Regex", regex, ZIM_TOKENIZER_PATTERN);
 }
 
 static void

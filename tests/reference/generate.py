@@ -4,7 +4,7 @@
 
     python generate.py [CASE ...]
 
-Without a case all are made, and scheduler.json, noise.json, weights.json and blocks.safetensors too.
+Without a case all are made, and scheduler.json, noise.json, weights.json, blocks.safetensors and types.gguf too.
 """
 
 import os
@@ -20,6 +20,7 @@ import time
 import blocks
 import cases
 import dump
+import gguf_file
 import models
 import tables
 from run import build, plain_arithmetic, run
@@ -81,6 +82,7 @@ def make_tables():
     models.write_json(FIXTURES / "noise.json", tables.noise_table())
     models.write_json(FIXTURES / "weights.json", tables.weights_table())
     blocks.save(FIXTURES / "blocks.safetensors")
+    gguf_file.save(FIXTURES / "types.gguf")
 
 
 def main():
