@@ -391,6 +391,13 @@ require_one (ZimComponent   component,
   g_assert_no_error (error);
 }
 
+void
+generate_all (const ZimConfig *config,
+              ZimCheckpoint   *checkpoint)
+{
+  foreach_tensor (config, require_one, checkpoint);
+}
+
 ZimCheckpoint *
 tiny_checkpoint_new (const ZimConfig *config,
                      ZimDType         dtype)
@@ -398,7 +405,7 @@ tiny_checkpoint_new (const ZimConfig *config,
   g_autoptr(GBytes) tokenizer = g_bytes_new_static ("{\"tiny\":true}", 13);
   ZimCheckpoint *checkpoint = zim_checkpoint_new_generated (config, tokenizer, dtype, fill, NULL);
 
-  foreach_tensor (config, require_one, checkpoint);
+  generate_all (config, checkpoint);
   return checkpoint;
 }
 

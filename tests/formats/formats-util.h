@@ -46,6 +46,10 @@ void            foreach_tensor           (const ZimConfig  *config,
                                           TensorFunc        func,
                                           gpointer          user_data);
 
+/* Has a generated checkpoint make all of its tensors. */
+void            generate_all             (const ZimConfig  *config,
+                                          ZimCheckpoint    *checkpoint);
+
 /* A generated checkpoint that has made all of its tensors. */
 ZimCheckpoint  *tiny_checkpoint_new      (const ZimConfig  *config,
                                           ZimDType          dtype);

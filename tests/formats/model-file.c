@@ -134,6 +134,8 @@ model_file_write (ModelFile  *file,
       at += g_array_index (file->weights, ZimWeight, i).size;
     }
   g_string_append_c (header, '}');
+  while (header->len % 8 != 0) /* as the format's own library does */
+    g_string_append_c (header, ' ');
   length = header->len;
   g_byte_array_append (bytes, (const guint8 *) &length, sizeof length);
   g_byte_array_append (bytes, (const guint8 *) header->str, (guint) header->len);
