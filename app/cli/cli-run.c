@@ -156,8 +156,8 @@ make_context (Options   *options,
   g_option_context_set_main_group (context, group);
   g_option_context_set_summary (context,
     _("Makes pictures from a prompt and saves them as PROMPT-DATE-TIME.png, with their parameters in them.\n"
-      "MODEL is a folder, a .safetensors file or a name. The prompt is read from standard input if it is left\n"
-      "out or “-”; on a terminal, prompts are asked for. After “--” words may start with “-”."));
+      "MODEL is a folder, a .safetensors or .gguf file, or a name. The prompt is read from standard input if it is\n"
+      "left out or “-”; on a terminal, prompts are asked for. After “--” words may start with “-”."));
   g_option_context_set_description (context,
     _("Exit codes: 0 done, 1 failed, 2 wrong command line, 3 no such model, 4 parameter out of range,\n"
       "130 cancelled with Ctrl+C (once more ends at once)."));

@@ -20,6 +20,10 @@
 typedef struct
 {
   char    **names;
+  char     *text_encoder;
+  char     *vae;
+  char     *tokenizer;
+  char     *variant;
   gboolean  verbose;
   gboolean  json;
 } Options;
@@ -28,6 +32,10 @@ static void
 options_clear (Options *options)
 {
   g_strfreev (options->names);
+  g_free (options->text_encoder);
+  g_free (options->vae);
+  g_free (options->tokenizer);
+  g_free (options->variant);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Options, options_clear)
@@ -169,17 +177,33 @@ print_json (ZimModel *model,
   g_print ("%s\n", json);
 }
 
+static ZimModel *
+open_model (const Options  *options,
+            CliWait        *wait,
+            GError        **error)
+{
+  g_autoptr(GAsyncResult) result = NULL;
+
+  if (options->text_encoder != NULL || options->vae != NULL || options->tokenizer != NULL || options->variant != NULL)
+    {
+      zim_model_open_parts_async (options->names[0], options->text_encoder, options->vae, options->tokenizer,
+                                  options->variant, cli_wait_get_cancellable (wait), cli_wait_ready_cb, wait);
+      result = cli_wait_for_result (wait);
+      return zim_model_open_parts_finish (result, error);
+    }
+
+  zim_model_open_async (options->names[0], cli_wait_get_cancellable (wait), cli_wait_ready_cb, wait);
+  result = cli_wait_for_result (wait);
+  return zim_model_open_finish (result, error);
+}
+
 static int
 show (const Options *options)
 {
   g_autoptr(CliWait) wait = cli_wait_new ();
-  g_autoptr(GAsyncResult) result = NULL;
-  g_autoptr(ZimModel) model = NULL;
   g_autoptr(GError) error = NULL;
+  g_autoptr(ZimModel) model = open_model (options, wait, &error);
 
-  zim_model_open_async (options->names[0], cli_wait_get_cancellable (wait), cli_wait_ready_cb, wait);
-  result = cli_wait_for_result (wait);
-  model = zim_model_open_finish (result, &error);
   if (model == NULL)
     return cli_wait_get_exit_code (wait, cli_report (error));
 
@@ -198,6 +222,11 @@ cli_show (int    argc,
   const GOptionEntry entries[] = {
     { "verbose", 'v', 0, G_OPTION_ARG_NONE, &options.verbose, N_("List the tensors too"), NULL },
     { "json", 0, 0, G_OPTION_ARG_NONE, &options.json, N_("Print JSON"), NULL },
+    { "text-encoder", 0, 0, G_OPTION_ARG_FILENAME, &options.text_encoder,
+      N_("Text encoder, if MODEL is only a transformer"), N_("FILE") },
+    { "vae", 0, 0, G_OPTION_ARG_FILENAME, &options.vae, N_("Autoencoder, likewise"), N_("FILE") },
+    { "tokenizer", 0, 0, G_OPTION_ARG_FILENAME, &options.tokenizer, N_("tokenizer.json, likewise"), N_("FILE") },
+    { "variant", 0, 0, G_OPTION_ARG_STRING, &options.variant, N_("Which model the transformer is of"), "turbo|base" },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options.names, NULL, N_("MODEL") },
     G_OPTION_ENTRY_NULL
   };

@@ -284,6 +284,9 @@ class Run(Case):
         self.run_model(transformer, 'a cat', '--variant', 'turbo')
         self.assertIn('nonsense', self.run_model(transformer, 'a cat', *parts, '--vae', f'{model}/nonsense',
                                                  code=3).err)
+        shown = json.loads(self.zimage('show', transformer, *parts, '--json', '-v').out)
+        self.assertEqual(shown['quantization'], 'BF16')
+        self.assertEqual({tensor['type'] for tensor in shown['tensors']}, {'BF16'})
 
     def test_device_of_environment(self):
         self.run_model(model, 'a cat', env=environment(ZIM_DEVICE='cpu'))
