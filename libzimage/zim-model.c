@@ -440,15 +440,15 @@ open_name (const char    *name,
 
 /**
  * zim_model_open: (constructor)
- * @name: a path if it starts with `/`, `./`, `../` or `~` or ends in `.safetensors`; else the name of a model in the
- *   user’s [class@ZImage.Store], else of one that is installed with a program, else an existing folder
+ * @name: a path if it starts with `/`, `./`, `../` or `~` or ends in `.safetensors` or `.gguf`; else the name of a
+ *   model in the user’s [class@ZImage.Store], else of one that is installed with a program, else an existing folder
  * @cancellable: (nullable): a cancellable
  * @error: return location for an error
  *
  * Opens a model.
  *
- * A folder is one in the diffusers layout, with `model_index.json`, or one of single files. A single file in ComfyUI’s
- * layout is completed by files beside it; [ctor@ZImage.Model.open_parts] names them.
+ * A folder is one in the diffusers layout, with `model_index.json`, or one of single files. A single file,
+ * safetensors or GGUF, is completed by files beside it; [ctor@ZImage.Model.open_parts] names them.
  *
  * Fails with %ZIM_ERROR_NOT_FOUND if there is no such model, and with %ZIM_ERROR_BAD_FILE, %ZIM_ERROR_BAD_CONFIG,
  * %ZIM_ERROR_MISSING_TENSOR, %ZIM_ERROR_BAD_SHAPE or %ZIM_ERROR_UNSUPPORTED if it is none that can be run.
@@ -497,9 +497,10 @@ parse_variant (const char  *variant,
  * @cancellable: (nullable): a cancellable
  * @error: return location for an error
  *
- * Opens a model whose parts are single files, as ComfyUI has them.
+ * Opens a model whose parts are single files, each safetensors or GGUF.
  *
- * What is %NULL is looked for beside the transformer’s file. What is not there either is named in the error.
+ * What is %NULL is looked for in the transformer’s file and beside it, the tokenizer first in the text encoder’s GGUF
+ * file. What is not there either is named in the error.
  *
  * Fails as [ctor@ZImage.Model.open] does.
  *
