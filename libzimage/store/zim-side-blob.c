@@ -28,7 +28,8 @@ zim_side_blobs_list (const ZimWeight *weight,
 
   if (has_scales && !zim_dtype_is_affine (weight->dtype))
     {
-      gint64 n_scales = zim_weight_n_elements (weight) / (gint64) weight->group;
+      /* One may be for more than this weight: for the three of which one tensor was made. */
+      gint64 n_scales = MAX (1, zim_weight_n_elements (weight) / (gint64) weight->group);
 
       sides[n++] = (ZimSideBlob) { .suffix = SCALE_SUFFIX, .dtype = "F32", .n_dims = n_scales > 1 ? 1 : 0,
                                    .dims = { n_scales } };

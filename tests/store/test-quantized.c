@@ -8,7 +8,7 @@
 #include <math.h>
 
 #include "formats/zim-quantize-private.h"
-#include "model-file.h"
+#include "quantize-file.h"
 #include "store/zim-blobs-private.h"
 #include "store/zim-create-private.h"
 #include "store/zim-open-private.h"
@@ -319,6 +319,83 @@ test_not_finite (Fixture       *fixture,
   assert_and_clear_error (&error, ZIM_ERROR_BAD_FILE, "row 5");
 }
 
+/* Other people's files */
+
+static const Scheme schemes[] = {
+  { "fp8-old", ZIM_DTYPE_F8_E4M3, SIDES_OLD },   { "fp8-new", ZIM_DTYPE_F8_E4M3, SIDES_NEW },
+  { "fp8-rows", ZIM_DTYPE_F8_E4M3, SIDES_ROWS }, { "fp8-plain", ZIM_DTYPE_F8_E5M2, SIDES_NONE },
+  { "int8-rows", ZIM_DTYPE_I8, SIDES_ROWS },     { "int8-rotated", ZIM_DTYPE_I8, SIDES_ROTATED },
+  { "q8_0", ZIM_DTYPE_Q8_0, SIDES_NONE },        { "q5_1", ZIM_DTYPE_Q5_1, SIDES_NONE },
+  { "q3_k", ZIM_DTYPE_Q3_K, SIDES_NONE },        { "q4_k", ZIM_DTYPE_Q4_K, SIDES_NONE },
+};
+
+/* The transformer under ComfyUI's names, the rest as it is. */
+static ZimCheckpoint *
+open_foreign (Fixture      *fixture,
+              const Scheme *scheme)
+{
+  void (*const write) (ModelFile *, Folder *, const char *) = scheme_is_gguf (scheme) ? model_file_write_gguf
+                                                                                      : model_file_write;
+  g_autoptr(ModelFile) transformer = model_file_new ();
+  g_autofree char *path = folder_file (&fixture->folder, "z");
+  g_autofree char *text_encoder = folder_file (&fixture->folder, "source/text_encoder");
+  g_autofree char *vae = folder_file (&fixture->folder, "source/vae");
+  g_autofree char *tokenizer = folder_file (&fixture->folder, "source/tokenizer");
+  const ZimCheckpointParts parts = { path, text_encoder, vae, tokenizer, 0 };
+  ZimCheckpoint *opened;
+  GError *error = NULL;
+
+  model_file_add_transformer (transformer, "", fixture->source);
+  quantize_file (transformer, "", scheme);
+  write (transformer, &fixture->folder, "z");
+  opened = zim_checkpoint_open_parts (&parts, NULL, &error);
+  g_assert_no_error (error);
+  return opened;
+}
+
+static guint
+assert_same_model (ZimCheckpoint *expected,
+                   ZimCheckpoint *stored,
+                   ZimDType       dtype)
+{
+  guint n = 0;
+
+  for (guint component = 0; component < ZIM_N_COMPONENTS; component++)
+    {
+      g_autoptr(GPtrArray) list = zim_checkpoint_list (expected, component);
+
+      for (guint i = 0; i < list->len; i++)
+        {
+          const ZimWeight *weight = g_ptr_array_index (list, i);
+          const ZimWeight *other = zim_checkpoint_lookup (stored, component, weight->name);
+
+          g_assert_nonnull (other);
+          assert_same_values (weight, other);
+          n += other->dtype == dtype;
+        }
+    }
+  return n;
+}
+
+/* They go into the store as they are, and from there once more. */
+static void
+test_foreign (Fixture       *fixture,
+              gconstpointer  data)
+{
+  const Scheme *scheme = data;
+  g_autoptr(ZimCheckpoint) source = open_foreign (fixture, scheme);
+  g_autoptr(ZimCheckpoint) opened = create (fixture, "a", source, NULL, NULL);
+  g_autoptr(ZimCheckpoint) again = NULL;
+  guint n_blobs = folder_count (&fixture->folder, "store/blobs");
+
+  g_assert_cmpuint (assert_same_model (source, opened, scheme->dtype), >, 10);
+  again = create (fixture, "b", opened, NULL, NULL);
+  assert_same_model (source, again, scheme->dtype);
+  /* The manifest may list the same files in another order. */
+  g_assert_cmpuint (folder_count (&fixture->folder, "store/blobs"), <=, n_blobs + 1);
+  assert_sound (fixture);
+}
+
 /* Ollama's files */
 
 /* Blobs of the model a, of which one is replaced by others. */
@@ -617,6 +694,12 @@ main (int    argc,
       g_autofree char *path = g_strconcat ("/quantized/type/", types[i], NULL);
 
       g_test_add (path, Fixture, types[i], fixture_init, test_type, fixture_clear);
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (schemes); i++)
+    {
+      g_autofree char *path = g_strconcat ("/quantized/foreign/", schemes[i].name, NULL);
+
+      g_test_add (path, Fixture, &schemes[i], fixture_init, test_foreign, fixture_clear);
     }
   g_test_add ("/quantized/rules", Fixture, NULL, fixture_init, test_rules, fixture_clear);
   g_test_add ("/quantized/refuses", Fixture, NULL, fixture_init, test_refuses, fixture_clear);
