@@ -120,22 +120,27 @@ open_source (const Options  *options,
   return zim_model_open_finish (result, error);
 }
 
+/* rate: bytes of the source in a second. */
 static gboolean
 store (const Options  *options,
        ZimStore       *models,
        ZimModel       *model,
        CliWait        *wait,
+       double         *rate,
        GError        **error)
 {
   const char *name = options->names[0];
   g_autofree char *title = g_strdup_printf (_("Creating %s"), name);
   g_autoptr(CliTransfer) transfer = cli_transfer_new (title);
   g_autoptr(GAsyncResult) result = NULL;
+  gint64 start = g_get_monotonic_time ();
 
   zim_store_create_async (models, name, model, options->quantize, (const char **) options->keep,
                           cli_transfer_get (transfer), cli_wait_get_cancellable (wait),
                           cli_wait_ready_cb, wait);
   result = cli_wait_for_result (wait);
+  *rate = (double) zim_transfer_get_total (cli_transfer_get (transfer)) * G_USEC_PER_SEC /
+          (double) MAX (1, g_get_monotonic_time () - start);
   return zim_store_create_finish (models, result, error);
 }
 
@@ -147,16 +152,18 @@ create (const Options *options)
   g_autoptr(GError) error = NULL;
   g_autoptr(ZimModel) model = open_source (options, wait, &error);
   g_autoptr(ZimStoredModel) stored = NULL;
+  double rate;
 
-  if (model == NULL || !store (options, models, model, wait, &error))
+  if (model == NULL || !store (options, models, model, wait, &rate, &error))
     return cli_wait_get_exit_code (wait, cli_report (error));
 
   stored = zim_store_find (models, options->names[0]);
   if (stored != NULL && !options->quiet)
     {
       g_autofree char *size = app_format_memory (zim_stored_model_get_size (stored));
+      g_autofree char *speed = app_format_memory ((guint64) rate);
 
-      g_print (_("Created %s (%s)\n"), zim_stored_model_get_name (stored), size);
+      g_print (_("Created %s (%s) at %s/s\n"), zim_stored_model_get_name (stored), size, speed);
     }
   return CLI_EXIT_OK;
 }

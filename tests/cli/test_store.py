@@ -61,7 +61,7 @@ class StoreCase(Case):
 
 class Models(StoreCase):
     def test_create_and_run(self):
-        self.assertRegex(self.create('z-image').out, r'^Created z-image:latest \([\d.]+\sMiB\)\n$')
+        self.assertRegex(self.create('z-image').out, r'^Created z-image:latest \([\d.]+\sMiB\) at [\d.]+\s.iB/s\n$')
         self.assertEqual(self.picture('z-image'), self.picture(test_cli.model))
         self.assertEqual(self.create('x/y:z', '--quiet').out, '')
         self.assertEqual(self.names(), ['z-image:latest', 'x/y:z'])
