@@ -7,8 +7,7 @@
 
 #include <math.h>
 
-#include "compute/cpu/zim-cpu-kernels-private.h"
-#include "compute/cpu/zim-cpu-vector-private.h"
+#include "compute/cpu/zim-cpu-decode-private.h"
 
 /* Packing */
 
@@ -101,135 +100,6 @@ pack (ZimOperand          operand,
 #endif
       break;
     }
-}
-
-/* Operands of other values */
-
-static void
-round_f32 (ZimOperand   operand,
-           const float *src,
-           gsize        k,
-           float       *dst)
-{
-  gsize i = 0;
-
-  if (operand == ZIM_OPERAND_F32)
-    {
-      if (src != dst)
-        memcpy (dst, src, k * sizeof *dst);
-      return;
-    }
-  for (; i + V <= k; i += V)
-    store (dst + i, operand == ZIM_OPERAND_BF16_IN_F32 ? round_bf16 (load (src + i)) : round_f16 (load (src + i)));
-  for (; i < k; i++)
-    dst[i] = round_operand_1 (operand, src[i]);
-}
-
-static void
-round_to_bf16 (const float *src,
-               gsize        k,
-               guint16     *dst)
-{
-  for (gsize i = 0; i < k; i++)
-    dst[i] = zim_f32_to_bf16 (src[i]);
-  if (k % 2 != 0)
-    dst[k] = 0;
-}
-
-static void
-round_operands (ZimOperand   operand,
-                const float *src,
-                gsize        k,
-                void        *dst)
-{
-  if (operand == ZIM_OPERAND_BF16)
-    round_to_bf16 (src, k, dst);
-  else
-    round_f32 (operand, src, k, dst);
-}
-
-/* Decoding of weights */
-
-#if V >= 8
-
-INLINE __m128i
-load_halves (const ZimWeight *weight,
-             gsize            first)
-{
-  return _mm_loadu_si128 ((const __m128i *) (weight->data + 2 * first));
-}
-
-#endif
-
-static void
-widen (const ZimWeight *weight,
-       gsize            first,
-       gsize            k,
-       float           *dst)
-{
-  gsize i = 0;
-
-#if V >= 8
-  if (weight->dtype == ZIM_DTYPE_F16)
-    for (; i + 8 <= k; i += 8)
-      _mm256_storeu_ps (dst + i, _mm256_cvtph_ps (load_halves (weight, first + i)));
-  if (weight->dtype == ZIM_DTYPE_BF16)
-    for (; i + 8 <= k; i += 8)
-      _mm256_storeu_si256 ((__m256i *) (dst + i),
-                           _mm256_slli_epi32 (_mm256_cvtepu16_epi32 (load_halves (weight, first + i)), 16));
-#endif
-  zim_weight_decode (weight, first + i, k - i, dst + i);
-}
-
-static void
-decode_f32 (ZimOperand       operand,
-            const ZimWeight *weight,
-            gsize            first,
-            gsize            k,
-            float           *dst)
-{
-  widen (weight, first, k, dst);
-  if ((operand == ZIM_OPERAND_BF16_IN_F32 && weight->dtype == ZIM_DTYPE_BF16) ||
-      (operand == ZIM_OPERAND_F16_IN_F32 && weight->dtype == ZIM_DTYPE_F16))
-    return;
-  round_f32 (operand, dst, k, dst);
-}
-
-static void
-decode_bf16 (const ZimWeight *weight,
-             gsize            first,
-             gsize            k,
-             guint16         *dst)
-{
-  float wide[ZIM_MAX_UNIT];
-
-  if (weight->dtype == ZIM_DTYPE_BF16)
-    {
-      memcpy (dst, weight->data + 2 * first, k * sizeof *dst);
-      if (k % 2 != 0)
-        dst[k] = 0;
-      return;
-    }
-  for (gsize i = 0; i < k; i += ZIM_MAX_UNIT)
-    {
-      gsize n = MIN (ZIM_MAX_UNIT, k - i);
-
-      widen (weight, first + i, n, wide);
-      round_to_bf16 (wide, n, dst + i);
-    }
-}
-
-static void
-decode (ZimOperand       operand,
-        const ZimWeight *weight,
-        gsize            first,
-        gsize            k,
-        void            *dst)
-{
-  if (operand == ZIM_OPERAND_BF16)
-    decode_bf16 (weight, first, k, dst);
-  else
-    decode_f32 (operand, weight, first, k, dst);
 }
 
 /* Products */
@@ -806,12 +676,10 @@ spin (ZimOperand operand,
   }
 }
 
-#define TABLE__(tier) zim_cpu_kernels_##tier
-#define TABLE_(tier) TABLE__ (tier)
 #define STRING_(tier) #tier
 #define STRING(tier) STRING_ (tier)
 
-const ZimCpuKernels TABLE_ (ZIM_CPU_TIER) = {
+const ZimCpuKernels FOR_TIER (zim_cpu_kernels) = {
   .name = STRING (ZIM_CPU_TIER),
   .panel = PANEL,
   .strip = STRIP,
@@ -819,8 +687,8 @@ const ZimCpuKernels TABLE_ (ZIM_CPU_TIER) = {
   .has_bf16_dot = TRUE,
 #endif
   .pack = pack,
-  .decode = decode,
-  .round = round_operands,
+  .decode = FOR_TIER (zim_cpu_decode),
+  .round = FOR_TIER (zim_cpu_round),
   .multiply = multiply,
   .unpack = unpack,
   .softmax = softmax,

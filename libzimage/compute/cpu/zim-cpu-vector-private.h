@@ -31,6 +31,11 @@ typedef gint32 vi __attribute__ ((vector_size (4 * V), aligned (4), may_alias));
 
 G_STATIC_ASSERT (PANEL <= ZIM_CPU_MAX_PANEL);
 
+/* A name of this tier's own */
+#define FOR_TIER__(name, tier) name##_##tier
+#define FOR_TIER_(name, tier) FOR_TIER__ (name, tier)
+#define FOR_TIER(name) FOR_TIER_ (name, ZIM_CPU_TIER)
+
 #define INLINE static inline __attribute__ ((always_inline))
 #define UNROLL _Pragma ("GCC unroll 16")
 
