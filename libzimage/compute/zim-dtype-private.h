@@ -40,6 +40,8 @@ gsize       zim_dtype_size           (ZimDType      dtype); /* bytes of one elem
 gsize       zim_dtype_block_elements (ZimDType      dtype); /* 1 for plain types */
 gsize       zim_dtype_row_size       (ZimDType      dtype,
                                       gsize         n);     /* bytes of n elements, which are whole blocks */
+gsize       zim_dtype_offset         (ZimDType      dtype,
+                                      gsize         n);     /* bytes before the block of element n */
 /* As safetensors spells it, or GGUF, or Ollama: “BF16”, “Q4_K”, “INT4” */
 const char *zim_dtype_name           (ZimDType      dtype);
 gboolean    zim_dtype_from_name      (const char   *name,

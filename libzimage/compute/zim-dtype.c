@@ -64,6 +64,15 @@ zim_dtype_row_size (ZimDType dtype,
   return n / dtypes[dtype].elements * dtypes[dtype].size;
 }
 
+gsize
+zim_dtype_offset (ZimDType dtype,
+                  gsize    n)
+{
+  g_return_val_if_fail ((guint) dtype < G_N_ELEMENTS (dtypes), 0);
+
+  return n / dtypes[dtype].elements * dtypes[dtype].size;
+}
+
 const char *
 zim_dtype_name (ZimDType dtype)
 {

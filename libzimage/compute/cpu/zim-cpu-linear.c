@@ -15,10 +15,12 @@
 
 #include "compute/cpu/zim-cpu-private.h"
 
-#define BLOCK_K 1024     /* of one pass over a strip of weights: the strip stays in the first-level cache */
+#define BLOCK_K 512      /* of one pass over a strip of weights */
 #define STRIP_GAP 16     /* elements between the rows of a decoded strip: no two begin in the same set of the cache */
 #define TILE_COLS 96     /* columns of y of one task: whole strips in every tier */
-#define TILE_PANELS 8    /* panels of x of one task at most */
+#define TILE_BYTES (512 * 1024) /* of x in one pass of one task: they stay in the second-level cache */
+#define TILE_TASKS 4     /* for each thread at least: all wait for the last one */
+#define LINE 64          /* bytes that are read at once */
 #define BLAS_COLS 128
 #define BLAS_ROWS 256
 
@@ -61,10 +63,19 @@ count_panels (const ZimCpuKernels *kernels,
   return (guint) ((rows + kernels->panel - 1) / kernels->panel);
 }
 
-static gsize
-tile_size (const ZimCpuKernels *kernels)
+/* Panels of x of one task at most */
+static guint
+max_panels (const ZimCpuKernels *kernels,
+            ZimOperand           operand)
 {
-  return zim_align (TILE_COLS * TILE_PANELS * kernels->panel * sizeof (float));
+  return TILE_BYTES / (BLOCK_K * kernels->panel * zim_operand_size (operand));
+}
+
+static gsize
+tile_size (const ZimCpuKernels *kernels,
+           ZimOperand           operand)
+{
+  return zim_align (TILE_COLS * max_panels (kernels, operand) * kernels->panel * sizeof (float));
 }
 
 static gsize
@@ -97,7 +108,7 @@ linear_scratch (const ZimOp       *op,
   if (suits_blas (op, setup->operand))
     return 0;
   return count_panels (setup->kernels, op->out->rows) * panel_size (setup->kernels, setup->operand, k) +
-         setup->n_threads * (tile_size (setup->kernels) + strip_size (setup->kernels));
+         setup->n_threads * (tile_size (setup->kernels, setup->operand) + strip_size (setup->kernels));
 }
 
 /* OpenBLAS */
@@ -169,6 +180,46 @@ strip_operands (Linear *self,
   return decoded;
 }
 
+/* Asks for n rows of the part's weights from row on, k values from column i on: decoding reads faster than the memory
+ * gives what nobody asked for. */
+static void
+fetch_strip (Linear *self,
+             gint64  row,
+             guint   n,
+             gsize   i,
+             gsize   k)
+{
+  const ZimWeight *weight = self->part->weight;
+
+  for (guint r = 0; r < n; r++)
+    {
+      gsize first = (row + r) * self->k + i;
+      const guint8 *at = weight->data + zim_dtype_offset (weight->dtype, first);
+      const guint8 *end = weight->data + zim_dtype_offset (weight->dtype, first + k);
+
+      for (; at < end; at += LINE)
+        __builtin_prefetch (at, 0, 2);
+    }
+}
+
+/* The strip after that of `rows` rows at `done`: in the tile's n columns, or in the next k. */
+static void
+fetch_next (Linear *self,
+            gint64  first,
+            guint   n,
+            guint   done,
+            guint   rows,
+            gsize   i,
+            gsize   k)
+{
+  guint strip = self->call->kernels->strip;
+
+  if (done + rows < n)
+    fetch_strip (self, first + done + rows, MIN (strip, n - done - rows), i, k);
+  else if (i + k < self->k)
+    fetch_strip (self, first, MIN (strip, n), i + k, MIN (BLOCK_K, self->k - i - k));
+}
+
 static void
 tile_block (Linear *self,
             gint64  first,
@@ -191,6 +242,7 @@ tile_block (Linear *self,
       gsize stride;
       const void *w = strip_operands (self, first + done, rows, i, k, decoded, &stride);
 
+      fetch_next (self, first, n, done, rows, i, k);
       for (guint p = 0; p < n_panels; p++)
         kernels->multiply (operand, w, stride, rows, self->panels + (panel + p) * size + skip,
                            zim_operand_padded (operand, k), c + ((gsize) p * TILE_COLS + done) * kernels->panel, i > 0);
@@ -228,14 +280,39 @@ tile_task (gpointer data,
   gint64 first = (gint64) (task / self->n_row_tiles) * TILE_COLS;
   guint n = (guint) MIN (TILE_COLS, self->part->weight->dims[0] - first);
   float *c = (float *) (self->threads + thread * self->per_thread);
-  void *decoded = (guint8 *) c + tile_size (self->call->kernels);
+  void *decoded = (guint8 *) c + tile_size (self->call->kernels, self->call->operand);
 
   for (gsize i = 0; i < self->k; i += BLOCK_K)
-    tile_block (self, first, n, panel, n_panels, i, MIN (BLOCK_K, self->k - i), c, decoded);
+    {
+      if (g_cancellable_is_cancelled (self->call->cancellable))
+        return;
+      tile_block (self, first, n, panel, n_panels, i, MIN (BLOCK_K, self->k - i), c, decoded);
+    }
   tile_store (self, first, n, panel, n_panels, c);
 }
 
 /* Both */
+
+static guint
+count (gint64 n,
+       guint  of)
+{
+  return (guint) ((n + of - 1) / of);
+}
+
+/* Divides the panels of x evenly among as few tiles as can be, since each decodes the weights anew, but into enough
+ * tasks for all threads. */
+static void
+divide_panels (Linear *self)
+{
+  ZimCpuCall *call = self->call;
+  guint n_tasks = TILE_TASKS * zim_cpu_team_get_n_threads (call->team);
+  guint n_tiles = MAX (count (self->n_panels, max_panels (call->kernels, call->operand)),
+                       count (n_tasks, count (self->part->weight->dims[0], TILE_COLS)));
+
+  self->tile_panels = count (self->n_panels, MIN (n_tiles, self->n_panels));
+  self->n_row_tiles = count (self->n_panels, self->tile_panels);
+}
 
 static gboolean
 run_part (Linear   *self,
@@ -245,25 +322,21 @@ run_part (Linear   *self,
   gint64 cols = self->part->weight->dims[0];
 
   if (blas)
-    return zim_cpu_team_run (call->team, (guint) ((cols + BLAS_COLS - 1) / BLAS_COLS), blas_task, self,
-                             call->cancellable);
-  return zim_cpu_team_run (call->team, (guint) ((cols + TILE_COLS - 1) / TILE_COLS) * self->n_row_tiles, tile_task,
-                           self, call->cancellable);
+    return zim_cpu_team_run (call->team, count (cols, BLAS_COLS), blas_task, self, call->cancellable);
+  divide_panels (self);
+  return zim_cpu_team_run (call->team, count (cols, TILE_COLS) * self->n_row_tiles, tile_task, self,
+                           call->cancellable);
 }
 
-/* Divides the panels of x evenly among tiles of at most TILE_PANELS. */
 static void
 set_up_panels (Linear *self)
 {
   ZimCpuCall *call = self->call;
 
   self->n_panels = count_panels (call->kernels, self->rows);
-  self->n_row_tiles = (self->n_panels + TILE_PANELS - 1) / TILE_PANELS;
-  self->tile_panels = (self->n_panels + self->n_row_tiles - 1) / self->n_row_tiles;
-  self->n_row_tiles = (self->n_panels + self->tile_panels - 1) / self->tile_panels;
   self->panels = call->scratch;
   self->threads = call->scratch + self->n_panels * panel_size (call->kernels, call->operand, self->k);
-  self->per_thread = tile_size (call->kernels) + strip_size (call->kernels);
+  self->per_thread = tile_size (call->kernels, call->operand) + strip_size (call->kernels);
 }
 
 static gboolean
