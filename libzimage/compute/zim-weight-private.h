@@ -52,4 +52,13 @@ zim_weight_n_elements (const ZimWeight *weight)
   return n;
 }
 
+/* Bytes of the scales, and of the biases where there are any */
+static inline gsize
+zim_weight_scales_size (const ZimWeight *weight)
+{
+  gsize n = (gsize) zim_weight_n_elements (weight);
+
+  return (n + weight->group - 1) / weight->group * (weight->biases != NULL ? 2 : 4);
+}
+
 G_END_DECLS

@@ -16,7 +16,7 @@
 #define COLS 1024
 #define SIZE (ROWS * COLS * sizeof (float))
 
-/* Two products whose weights are the halves of a mapped file. */
+/* Two products whose weights are the halves of a mapped file; the second's are codes, scales and biases. */
 typedef struct {
   char       *path;
   int         fd;
@@ -24,6 +24,16 @@ typedef struct {
   ZimWeight   weights[2];
   ZimProgram *program;
 } Fixture;
+
+/* Twice the rows in a byte each, a scale and a bias for each 4: as large as one of f32. */
+static ZimWeight
+make_affine (const guint8 *data)
+{
+  return (ZimWeight) {
+    .name = "w", .dtype = ZIM_DTYPE_INT8, .n_dims = 2, .dims = { 2 * ROWS, COLS }, .data = data, .size = SIZE / 2,
+    .scales = data + SIZE / 2, .biases = data + SIZE * 3 / 4, .group = 4,
+  };
+}
 
 static void
 set_up (Fixture       *fixture,
@@ -43,11 +53,12 @@ set_up (Fixture       *fixture,
 
   fixture->program = zim_program_new ("two products");
   x = zim_program_input (fixture->program, "x", ZIM_DTYPE_F32, 1, COLS);
+  fixture->weights[0] = (ZimWeight) { "w", ZIM_DTYPE_F32, 2, { ROWS, COLS }, fixture->data, SIZE };
+  fixture->weights[1] = make_affine (fixture->data + SIZE);
   for (guint i = 0; i < 2; i++)
     {
       const ZimWeight *weight = &fixture->weights[i];
 
-      fixture->weights[i] = (ZimWeight) { "w", ZIM_DTYPE_F32, 2, { ROWS, COLS }, fixture->data + i * SIZE, SIZE };
       x = zim_program_linear (fixture->program, x, &weight, NULL, 1, 1);
     }
   zim_program_output (fixture->program, x, "y");

@@ -17,15 +17,26 @@
 #define AHEAD (256 * 1024 * 1024) /* bytes that are asked for before they are needed */
 #define REQUEST (128 * 1024)      /* the kernel cuts a request to the device's window: the smallest in use */
 
-/* Starts to read the pages of a weight and does not wait. A failure does not matter: page faults read them too. */
+/* Starts to read pages and does not wait. A failure does not matter: page faults read them too. */
 static void
-request (const ZimWeight *weight)
+request (const guint8 *data,
+         gsize         size)
 {
   gsize page = (gsize) sysconf (_SC_PAGESIZE);
-  gsize begin = (gsize) weight->data & ~(page - 1), end = (gsize) weight->data + weight->size;
+  gsize begin = (gsize) data & ~(page - 1), end = (gsize) data + size;
 
   for (; begin < end; begin += REQUEST)
     madvise ((void *) begin, MIN (REQUEST, end - begin), MADV_WILLNEED);
+}
+
+static void
+request_weight (const ZimWeight *weight)
+{
+  request (weight->data, weight->size);
+  if (weight->scales != NULL)
+    request (weight->scales, zim_weight_scales_size (weight));
+  if (weight->biases != NULL)
+    request (weight->biases, zim_weight_scales_size (weight));
 }
 
 /* Bytes of the matrices of an operation; asks for them too. */
@@ -40,7 +51,7 @@ op_weights (const ZimOp *op,
   for (guint i = 0; i < n; i++)
     {
       if (ask)
-        request (weights[i]);
+        request_weight (weights[i]);
       size += weights[i]->size;
     }
   return size;
