@@ -80,6 +80,7 @@ static const LinearCase cases[] = {
   { "rows-of-x", 33, 64, { 97 }, F32, 0, .layout = LAYOUT_ROWS },
   { "temporary-x", 33, 64, { 97 }, F32, 0, .layout = LAYOUT_IN_PLACE },
   { "rows-beyond-a-tile", 600, 64, { 200 }, BF16 },
+  { "rows-beyond-a-tile-of-q8_0", 600, 1056, { 97 }, ZIM_DTYPE_Q8_0 },
   { "k-1", 3, 1, { 5 }, F32 },
   { "k-3", 33, 3, { 33 }, BF16, 1 },
   { "k-two-blocks", 3, 2048, { 13 }, BF16 },
