@@ -19,6 +19,7 @@
 #endif
 #include "matmul-coop.interface.glsl"
 #include "common.glsl"
+#include "codes.glsl"
 
 #ifdef ZIM_INTERFACE
 variant f16 bf16;
@@ -31,10 +32,11 @@ constant MATRIX_ROWS;    /* of one of the device's matrices of sums */
 constant MATRIX_COLS;
 constant MATRIX_K;
 constant DTYPE;
+constant CODES;          /* what w's codes are like, see codes.glsl; 0: it has numbers of the type */
 constant ALIGNED;        /* four values of x can be read at once: k, stride and address allow it */
 constant HAS_BIAS;
 buffer f32 x;
-buffer u32x4 w;          /* [cols][w_stride], what lies behind k is 0 */
+buffer u32x4 w;          /* [cols][w_stride] numbers or [cols][w_pitch] words, what lies behind k is 0 */
 buffer f32 bias;
 buffer f32 y;
 push uint rows;
@@ -43,6 +45,7 @@ push uint k_size;
 push uint k_split;       /* of one part, a multiple of 32 */
 push uint x_stride;
 push uint w_stride;
+push uint w_pitch;
 push uint y_stride;
 push uint y_split;
 push float scale;
@@ -131,9 +134,12 @@ fetch (uint first_row,
   [[unroll]] for (uint i = 0; i < B_EACH; i++)
     {
       uint octet = i * GROUP_SIZE + gl_LocalInvocationID.x;
-      uint at = min (first_col + octet / OCTETS, cols - 1) * w_stride + k + octet % OCTETS * 8;
+      uint row = min (first_col + octet / OCTETS, cols - 1);
+      uint at = row * w_stride + k + octet % OCTETS * 8;
 
-      if (DTYPE == DTYPE_F32)
+      if (CODES != 0)
+        next_b[2 * i] = load_codes (row, k + octet % OCTETS * 8);
+      else if (DTYPE == DTYPE_F32)
         {
           next_b[2 * i] = w.v[at / 4];
           next_b[2 * i + 1] = w.v[at / 4 + 1];
@@ -147,6 +153,8 @@ uvec4
 round_weights (uvec4 low,
                uvec4 high)
 {
+  if (CODES != 0)
+    return pack (decode_codes (low, 0), decode_codes (low, 1));
   if (DTYPE == OPERAND_DTYPE)
     return low;
   if (DTYPE == DTYPE_F32)

@@ -9,6 +9,7 @@
 #version 460
 #include "matmul.interface.glsl"
 #include "common.glsl"
+#include "codes.glsl"
 #include "weights.glsl"
 
 #ifdef ZIM_INTERFACE
@@ -17,11 +18,12 @@ constant TILE_COLS;
 constant ROWS_EACH;
 constant COLS_EACH;
 constant DTYPE;
+constant CODES;          /* what w's codes are like, see codes.glsl; 0: it has numbers of the type */
 constant OPERAND;
 constant ALIGNED;        /* four values of x can be read at once: k, stride and address allow it */
 constant HAS_BIAS;
 buffer f32 x;
-buffer u32x4 w;          /* [cols][w_stride], what lies behind k is 0 */
+buffer u32x4 w;          /* [cols][w_stride] numbers or [cols][w_pitch] words, what lies behind k is 0 */
 buffer f32 bias;
 buffer f32 y;
 push uint rows;
@@ -30,6 +32,7 @@ push uint k_size;
 push uint k_split;       /* of one part, a multiple of 32 */
 push uint x_stride;
 push uint w_stride;
+push uint w_pitch;
 push uint y_stride;
 push uint y_split;
 push float scale;
@@ -59,7 +62,11 @@ vec4
 load_b (uint col,
         uint k)
 {
-  return load_weights (w, DTYPE, OPERAND, min (col, cols - 1) * w_stride + k);
+  uint row = min (col, cols - 1);
+
+  if (CODES != 0)
+    return round_operand (OPERAND, decode_codes (load_codes (row, k & ~7u), k / 4 % 2));
+  return load_weights (w, DTYPE, OPERAND, row * w_stride + k);
 }
 
 #include "product.glsl"

@@ -14,6 +14,9 @@
 typedef enum { BIAS_NONE, BIAS_ALL, BIAS_SOME } Bias;
 typedef enum { SPECIAL_NONE, SPECIAL_NAN_X, SPECIAL_NAN_WEIGHT } Special;
 
+/* Each part of a type of its own instead of the case's */
+static const ZimDType mixed[MAX_PARTS] = { ZIM_DTYPE_Q4_K, ZIM_DTYPE_I8, ZIM_DTYPE_BF16, ZIM_DTYPE_Q6_K };
+
 typedef struct {
   const char *name;
   gint64      rows;
@@ -26,6 +29,7 @@ typedef struct {
   double      spread;           /* of x; 0: 1 */
   Layout      layout;
   Special     special;
+  gboolean    is_mixed;
 } LinearCase;
 
 static void
@@ -41,6 +45,15 @@ poison_weight (const ZimWeight *weight)
     memcpy ((guint8 *) weight->data + 2 * at, &half, 2);
 }
 
+/* Values of few bits, whose rotations are exact: devices that rotate x round the same numbers as the reference. */
+static void
+make_coarse (float *values,
+             gint64 n)
+{
+  for (gint64 i = 0; i < n; i++)
+    values[i] = roundf (values[i] * 256) / 256;
+}
+
 static void
 build_linear (Setup         *setup,
               gconstpointer  data)
@@ -50,9 +63,12 @@ build_linear (Setup         *setup,
   const ZimWeight *weights[MAX_PARTS], *biases[MAX_PARTS] = { NULL };
   guint n;
 
+  if (c->dtype == ZIM_DTYPE_I8 || c->is_mixed)
+    make_coarse (setup_values (setup, x), c->rows * c->k);
   for (n = 0; n < MAX_PARTS && c->parts[n] != 0; n++)
     {
-      weights[n] = setup_weight (setup, c->dtype, c->misalignment, 1, 2, (const gint64[]) { c->parts[n], c->k });
+      weights[n] = setup_weight (setup, c->is_mixed ? mixed[n] : c->dtype, c->misalignment, 1, 2,
+                                 (const gint64[]) { c->parts[n], c->k });
       if (c->bias == BIAS_ALL || (c->bias == BIAS_SOME && n % 2 == 1))
         biases[n] = setup_vector (setup, (ZimDType) (n % 3), 10, c->parts[n]);
     }
@@ -88,6 +104,8 @@ static const LinearCase cases[] = {
   /* Values of about 10⁵ are beyond f16, of which they are in range again with a scale. */
   { "parts-of-fp8", 33, 96, { 96, 13, 200, 1 }, ZIM_DTYPE_F8_E4M3, 1, BIAS_SOME },
   { "parts-of-q4_k", 33, 256, { 96, 13, 200, 1 }, ZIM_DTYPE_Q4_K, 0, BIAS_ALL },
+  { "parts-of-several-types", 33, 256, { 96, 13, 200, 1 }, .bias = BIAS_SOME, .is_mixed = TRUE },
+  { "divided-parts-of-several-types", 3, 2048, { 96, 13, 20, 14 }, .bias = BIAS_ALL, .is_mixed = TRUE },
   { "rotated-groups-and-a-strip", 31, 1088, { 96 }, ZIM_DTYPE_I8 },
   { "scaled-q8_0", 33, 256, { 97 }, ZIM_DTYPE_Q8_0, 0, BIAS_ALL, 1.0f / 128, 1e5 },
   { "scaled", 33, 257, { 97 }, BF16, 0, BIAS_ALL, 1.0f / 128, 1e5 },

@@ -37,14 +37,14 @@ open_vulkan (const char *tier,
   return backend;
 }
 
-#define CPU(tier) { "cpu-" tier, open_cpu, tier, { 1, 2, 3 }, 256, FALSE, TRUE }
+#define CPU(tier) { "cpu-" tier, open_cpu, tier, { 1, 2, 3 }, 256, FALSE, FALSE, TRUE }
 
 static const Device devices[] = {
   CPU ("portable"),
   CPU ("avx2"),
   CPU ("avx512"),
-  { "vulkan", open_vulkan, "portable", { 1 }, 32, TRUE, TRUE },
-  { "vulkan-matrices", open_vulkan, "matrices", { 1 }, 32, TRUE, TRUE },
+  { "vulkan", open_vulkan, "portable", { 1 }, 32, TRUE, TRUE, TRUE },
+  { "vulkan-matrices", open_vulkan, "matrices", { 1 }, 32, TRUE, TRUE, TRUE },
 };
 
 const Device *

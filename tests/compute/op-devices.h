@@ -20,6 +20,7 @@ typedef struct {
   const char  *tier;
   guint        n_threads[MAX_THREAD_COUNTS];   /* results are the same for all of them; 0 ends the list */
   guint        key_block;   /* attention takes its running maximum over that many keys at a time */
+  gboolean     rotates_x;   /* for rotated weights, which stay as they are */
   gboolean     may_flush;   /* subnormal numbers may be taken for 0 */
   gboolean     has_guard;   /* memory behind a plan can be looked at through a larger one */
 } Device;

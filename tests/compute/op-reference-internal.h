@@ -15,6 +15,7 @@ struct _Reference {
   ZimProgram   *program;
   ZimPrecision  precision;
   guint         key_block;
+  gboolean      rotates_x;
   Expected    **bases; /* by the id of a tensor's base; what a state's first tensor has, its others share */
   double        slack;   /* of one numerator of attention on the other side of a tie */
   double        n_ties;  /* how many of those are to be expected */

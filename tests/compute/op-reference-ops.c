@@ -37,6 +37,30 @@ run_embed (Reference *self,
     }
 }
 
+/* A row of x as it is multiplied: H ⊗ … ⊗ H · x for a rotation, where an entry of H is −½ if row and column add up to
+ * 3, else ½ */
+static void
+rotate_row (const double *x,
+            gsize         k,
+            guint         rotation,
+            double       *rotated)
+{
+  for (gsize i = 0; i < k; i++)
+    {
+      gsize first = i - i % rotation;
+
+      rotated[i] = 0;
+      for (gsize j = 0; j < rotation; j++)
+        {
+          double factor = 1;
+
+          for (guint step = 1; step < rotation; step *= 4)
+            factor *= i % rotation / step % 4 + j / step % 4 == 3 ? -0.5 : 0.5;
+          rotated[i] += factor * x[first + j];
+        }
+    }
+}
+
 static void
 run_linear_part (Reference       *self,
                  ZimOp           *op,
@@ -46,14 +70,20 @@ run_linear_part (Reference       *self,
 {
   gsize k = op->sources[0]->cols;
   double scale = op->linear.operand_scale;
-  g_autofree double *weight = reference_decode_operands (self, part);
+  guint rotation = self->rotates_x ? part->rotation : 0;
+  ZimWeight unrotated = *part;
+  g_autofree double *weight = NULL;
   g_autofree double *bias = reference_decode (part_bias);
   g_autofree double *x = g_new (double, k);
 
+  if (rotation != 0)
+    unrotated.rotation = 0;
+  weight = reference_decode_operands (self, &unrotated);
   for (gint64 row = 0; row < op->out->rows; row++)
     {
+      rotate_row (reference_row (self, op, 0, row), k, MAX (rotation, 1), x);
       for (gsize i = 0; i < k; i++)
-        x[i] = reference_round (self, reference_row (self, op, 0, row)[i] * scale) / scale;
+        x[i] = reference_round (self, x[i] * scale) / scale;
       for (gint64 n = 0; n < part->dims[0]; n++)
         {
           double sum = bias != NULL ? bias[n] : 0, squares = sum * sum;

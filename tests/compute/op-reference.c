@@ -94,7 +94,8 @@ reference_base_id (Reference       *self,
 Reference *
 reference_new (ZimProgram   *program,
                ZimPrecision  precision,
-               guint         key_block)
+               guint         key_block,
+               gboolean      rotates_x)
 {
   Reference *self = g_new0 (Reference, 1);
   GPtrArray *tensors = zim_program_get_tensors (program);
@@ -102,6 +103,7 @@ reference_new (ZimProgram   *program,
   self->program = zim_program_ref (program);
   self->precision = precision;
   self->key_block = key_block;
+  self->rotates_x = rotates_x;
   self->bases = g_new0 (Expected *, tensors->len);
   for (guint i = 0; i < tensors->len; i++)
     {

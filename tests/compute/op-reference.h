@@ -28,10 +28,12 @@ typedef struct {
 
 typedef struct _Reference Reference;
 
-/* key_block: how many keys attention takes its running maximum over at a time */
+/* key_block: how many keys attention takes its running maximum over at a time; rotates_x: what rotated weights are
+ * multiplied by is rotated, too, before it is rounded, not they back */
 Reference *reference_new    (ZimProgram       *program,
                              ZimPrecision      precision,
-                             guint             key_block);
+                             guint             key_block,
+                             gboolean          rotates_x);
 void       reference_free   (Reference        *self);
 /* Contents of an input or a state. */
 void       reference_set    (Reference        *self,

@@ -34,6 +34,7 @@ static struct {
   const Case *test_case;
   Setup      *setup;
   guint       key_block;              /* that the expected results are of */
+  gboolean    rotates_x;              /* the same */
   GPtrArray  *expected[N_PRECISIONS]; /* of Expected, one for each output */
 } current;
 
@@ -76,13 +77,14 @@ get_expected (const Run *run)
   const Setup *setup = current.setup;
   g_autoptr(Reference) reference = NULL;
 
-  /* Tiers share the results; another kind of device may walk over keys in other blocks. */
-  if (current.key_block != run->device->key_block)
+  /* Tiers share the results; another kind of device may walk over keys in other blocks, or rotate something else. */
+  if (current.key_block != run->device->key_block || current.rotates_x != run->device->rotates_x)
     forget_expected ();
   current.key_block = run->device->key_block;
+  current.rotates_x = run->device->rotates_x;
   if (*expected != NULL)
     return *expected;
-  reference = reference_new (setup->program, run->precision, run->device->key_block);
+  reference = reference_new (setup->program, run->precision, run->device->key_block, run->device->rotates_x);
   for (guint i = 0; i < setup->inputs->len; i++)
     {
       const ZimTensor *tensor = g_ptr_array_index (setup->inputs, i);

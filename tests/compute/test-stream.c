@@ -21,7 +21,7 @@ typedef struct {
   GBytes        *expected;   /* without a placement */
 } Fixture;
 
-/* y = x + w₁ · n + w₂ · n + b,  n = norm (x): matrices side by side, and vectors */
+/* y = x + w₁ · n + w₂ · n + b,  n = norm (x): matrices side by side, of numbers and of codes, and vectors */
 static ZimTensor *
 add_layer (Setup     *setup,
            ZimTensor *x)
@@ -29,7 +29,7 @@ add_layer (Setup     *setup,
   ZimProgram *program = setup->program;
   const gint64 dims[] = { WIDTH, WIDTH };
   const ZimWeight *weights[] = { setup_weight (setup, ZIM_DTYPE_BF16, 0, 0.1, 2, dims),
-                                 setup_weight (setup, ZIM_DTYPE_BF16, 0, 0.1, 2, dims) };
+                                 setup_weight (setup, ZIM_DTYPE_Q8_0, 0, 0.1, 2, dims) };
   const ZimWeight *biases[] = { setup_vector (setup, ZIM_DTYPE_F32, 1, WIDTH), NULL };
   ZimTensor *y = zim_program_rms_norm (program, x, setup_vector (setup, ZIM_DTYPE_F32, 1, WIDTH), 0, 1e-5f, NULL, NULL,
                                        0);

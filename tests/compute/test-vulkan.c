@@ -154,6 +154,54 @@ test_weights (void)
   g_assert_cmpuint (zim_vk_weights_get_size (backend->weights), ==, 0);
 }
 
+static gsize
+stored_size (const ZimWeight *weight)
+{
+  gsize n_scales = weight->group != 0 ? (gsize) zim_weight_n_elements (weight) / weight->group : 0;
+
+  return weight->size + n_scales * 4; /* an f32, or two of 16 bits */
+}
+
+/* Weights of few bits take hardly more memory than in a file, and what is computed with them is the same each time. */
+static void
+check_codes (ZimVkBackend *backend,
+             ZimDType      dtype)
+{
+  g_autoptr(Setup) setup = setup_new ();
+  g_autoptr(GBytes) expected = NULL;
+  const ZimWeight *weight;
+  gsize size;
+
+  setup_begin (setup, ZIM_BACKEND (backend));
+  weight = setup_weight (setup, dtype, 1, 1, 2, (const gint64[]) { 96, 2560 });
+  setup_output (setup, zim_program_linear (setup->program, setup_input (setup, 3, 2560, 1), &weight, NULL, 1, 1));
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autoptr(ZimExecutable) executable = setup_compile (setup, ZIM_PRECISION_F32);
+      g_autoptr(GBytes) bytes = run_once (setup, executable), again = run_once (setup, executable);
+
+      if (expected == NULL)
+        expected = g_bytes_ref (bytes);
+      g_assert_true (g_bytes_equal (bytes, expected));
+      g_assert_true (g_bytes_equal (again, expected));
+    }
+  size = zim_vk_weights_get_size (backend->weights);
+  g_test_message ("%s: %" G_GSIZE_FORMAT " bytes, %" G_GSIZE_FORMAT " stored", zim_dtype_name (dtype), size,
+                  stored_size (weight));
+  g_assert_cmpuint (size, >, 0);
+  g_assert_cmpuint (size, <=, stored_size (weight) * 105 / 100);
+  zim_backend_trim (ZIM_BACKEND (backend));
+}
+
+static void
+test_codes (void)
+{
+  g_autoptr(ZimVkBackend) backend = open_backend ();
+
+  for (ZimDType dtype = ZIM_DTYPE_F8_E4M3; backend != NULL && dtype < ZIM_N_DTYPES; dtype++)
+    check_codes (backend, dtype);
+}
+
 /* Neither more than the device has nor more than it allocates at once; what is there works on. */
 static void
 test_out_of_memory (void)
@@ -328,6 +376,7 @@ main (int    argc,
   g_test_add_func ("/vulkan/segments", test_segments);
   g_test_add_func ("/vulkan/cancel", test_cancel);
   g_test_add_func ("/vulkan/weights", test_weights);
+  g_test_add_func ("/vulkan/codes", test_codes);
   g_test_add_func ("/vulkan/out-of-memory", test_out_of_memory);
   g_test_add_func ("/vulkan/staging", test_staging);
   g_test_add_func ("/vulkan/damaged-cache", test_damaged_cache);

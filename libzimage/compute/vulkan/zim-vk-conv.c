@@ -28,8 +28,9 @@ conv2d_emit (const ZimVkCall *call)
   const ZimVkProduct *product = zim_vk_choose_conv (call->setup, out->rows, out->cols);
   guint row_tiles = zim_vk_count (out->rows, product->tile_rows);
   ZimVkConvConstants constants = {
-    product->group_size, product->tile_rows, product->tile_cols, product->rows_each, product->cols_each, w->dtype,
-    call->setup->operand, zim_vk_is_aligned (call, x), call->packings[1] != NULL,
+    product->group_size, product->tile_rows, product->tile_cols, product->rows_each, product->cols_each,
+    zim_vk_packing_get_section (w, 0)->format.dtype, call->setup->operand, zim_vk_is_aligned (call, x),
+    call->packings[1] != NULL,
   };
   ZimVkConvPush push = {
     .x = zim_vk_tensor_address (call, x),

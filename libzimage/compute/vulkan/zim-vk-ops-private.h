@@ -78,7 +78,7 @@ const ZimVkProduct *zim_vk_choose_matmul (const ZimVkSetup *setup,
                                           gint64            cols);
 void                zim_vk_matmul_constants (const ZimVkSetup      *setup,
                                              const ZimVkProduct    *product,
-                                             ZimDType               dtype,
+                                             const ZimVkFormat     *format,
                                              gboolean               is_aligned,
                                              gboolean               has_bias,
                                              ZimVkProductConstants *constants);

@@ -85,7 +85,7 @@ largest (const ZimVkSetup *setup)
 void
 zim_vk_matmul_constants (const ZimVkSetup      *setup,
                          const ZimVkProduct    *product,
-                         ZimDType               dtype,
+                         const ZimVkFormat     *format,
                          gboolean               is_aligned,
                          gboolean               has_bias,
                          ZimVkProductConstants *constants)
@@ -93,14 +93,15 @@ zim_vk_matmul_constants (const ZimVkSetup      *setup,
   const ZimVkMatrix *matrix = find_matrix (setup);
   guint n = count_subgroups (setup);
   ZimVkMatmulConstants plain = {
-    product->group_size, product->tile_rows, product->tile_cols, product->rows_each, product->cols_each, dtype,
-    setup->operand, is_aligned, has_bias,
+    product->group_size, product->tile_rows, product->tile_cols, product->rows_each, product->cols_each,
+    format->dtype, format->codes, setup->operand, is_aligned, has_bias,
   };
 
   if (matrix != NULL)
     *(ZimVkMatmulCoopConstants *) constants = (ZimVkMatmulCoopConstants) {
       n * setup->device->physical->coop.subgroup_size, product->tile_rows, product->tile_cols, product->tile_rows / 2,
-      product->tile_cols / (n / 2), matrix->rows, matrix->cols, matrix->k, dtype, is_aligned, has_bias,
+      product->tile_cols / (n / 2), matrix->rows, matrix->cols, matrix->k, format->dtype, format->codes, is_aligned,
+      has_bias,
     };
   else
     *(ZimVkMatmulConstants *) constants = plain;
@@ -155,6 +156,7 @@ time_product (ZimVkDevice      *device,
   g_autoptr(ZimVkRecorder) recorder = zim_vk_recorder_new (device, G_MAXDOUBLE);
   const ZimVkSetup setup = { device, operand };
   const ZimVkProduct *product = largest (&setup);
+  const ZimVkFormat format = { .dtype = ZIM_DTYPE_F32 };
   VkDeviceAddress address = zim_vk_span_address (memory);
   ZimVkProductConstants constants;
   ZimVkMatmulPush push = {
@@ -163,7 +165,7 @@ time_product (ZimVkDevice      *device,
   };
   gint64 start;
 
-  zim_vk_matmul_constants (&setup, product, ZIM_DTYPE_F32, TRUE, FALSE, &constants);
+  zim_vk_matmul_constants (&setup, product, &format, TRUE, FALSE, &constants);
   zim_vk_recorder_dispatch (recorder, product->shader, &constants, &push, n / product->tile_cols,
                             n / product->tile_rows, 1, 0);
   if (!zim_vk_recorder_finish (recorder, error))

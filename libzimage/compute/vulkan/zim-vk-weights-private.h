@@ -1,8 +1,9 @@
 /* zim-vk-weights-private.h: weights as they lie on the device
  *
  * What a kernel reads is a packing of one or several stored tensors: matrices side by side, convolution kernels in the
- * order in which they are read, vectors decoded. Each is uploaded once and stays until it is trimmed, or until others
- * need its place; it is known by where its tensors are mapped.
+ * order in which they are read, vectors decoded. Quantized matrices are packed as codes, so that a packing of several
+ * types has as many sections. Each is uploaded once and stays until it is trimmed, or until others need its place; it
+ * is known by where its tensors are mapped.
  *
  * A user of weights gets hold of the packings first, which costs nothing, then acquires them for as long as the device
  * computes with them, and releases them.
@@ -16,8 +17,8 @@
 
 #pragma once
 
+#include "compute/vulkan/zim-vk-codes-private.h"
 #include "compute/vulkan/zim-vk-memory-private.h"
-#include "compute/zim-weight-private.h"
 
 G_BEGIN_DECLS
 
@@ -28,19 +29,27 @@ typedef struct _ZimVkWeights ZimVkWeights;
 
 typedef struct _ZimVkSet ZimVkSet;
 
+/* Rows of a packing that have one format */
 typedef struct {
-  ZimVkSpan  span;    /* no memory while it is not on the device */
-  ZimDType   dtype;   /* as it is packed */
+  ZimVkFormat format;
+  gint64      first_row;
+  gint64      rows;
+  gsize       offset;  /* bytes into the packing */
+} ZimVkSection;
+
+typedef struct {
+  ZimVkSpan  span;     /* no memory while it is not on the device */
   gint64     rows;
-  gint64     stride;  /* elements from one row to the next */
-  gsize      size;    /* bytes; 0 until it is known */
-  ZimVkSet  *set;     /* (nullable) whose memory it lies in */
-  gboolean   streams; /* it has no place of its own in the set's memory */
-  gsize      place;   /* else this one */
-  guint      n_users; /* that hold it */
-  guint      n_uses;  /* of those that compute with it now */
-  guint64    last;    /* when it was acquired last, counted */
-  gpointer   source;  /* what it is packed from */
+  gint64     stride;   /* columns of a row, those that it is filled up with among them */
+  GArray    *sections; /* of ZimVkSection; none until the size is known */
+  gsize      size;     /* bytes; 0 until it is known */
+  ZimVkSet  *set;      /* (nullable) whose memory it lies in */
+  gboolean   streams;  /* it has no place of its own in the set's memory */
+  gsize      place;    /* else this one */
+  guint      n_users;  /* that hold it */
+  guint      n_uses;   /* of those that compute with it now */
+  guint64    last;     /* when it was acquired last, counted */
+  gpointer   source;   /* what it is packed from */
 } ZimVkPacking;
 
 ZimVkWeights *zim_vk_weights_new     (ZimVkDevice            *device);
@@ -69,8 +78,11 @@ gboolean      zim_vk_weights_acquire (ZimVkWeights           *self,
 void          zim_vk_weights_release (ZimVkWeights           *self,
                                       ZimVkPacking           *packing);
 
-/* Finds the type and the size that it is packed in, which reads weights in f32. */
+/* Finds the formats and the size that it is packed in, which reads weights in f32. */
 void          zim_vk_weights_measure (ZimVkPacking           *packing);
+const ZimVkSection *
+              zim_vk_packing_get_section (const ZimVkPacking *packing,
+                                      guint                   i);
 
 /* Memory that all of these packings, of ZimVkPacking, take together. */
 gsize         zim_vk_weights_layout  (ZimVkWeights           *self,

@@ -83,6 +83,7 @@ packing_equal (gconstpointer a,
 static void
 packing_free (ZimVkPacking *packing)
 {
+  g_array_unref (packing->sections);
   g_free (packing->source);
   g_free (packing);
 }
@@ -157,7 +158,7 @@ part_new (const ZimWeight *weight,
   };
 }
 
-/* Takes source. The type that it is packed in is found when it is uploaded. */
+/* Takes source. The formats that it is packed in are found when they are asked for. */
 static ZimVkPacking *
 hold (ZimVkWeights *self,
       Source       *source)
@@ -169,6 +170,7 @@ hold (ZimVkWeights *self,
     {
       packing = g_new0 (ZimVkPacking, 1);
       packing->source = source;
+      packing->sections = g_array_new (FALSE, FALSE, sizeof (ZimVkSection));
       for (gint64 i = 0; i < source->n; i++)
         packing->rows += source->parts[i].rows;
       packing->stride = source->form == FORM_VECTOR ? 1 :
@@ -229,55 +231,70 @@ zim_vk_weights_drop (ZimVkWeights *self,
 
 /* Packing */
 
+/* As stored, without dimensions */
+static ZimWeight
+part_weight (const Part *part)
+{
+  return (ZimWeight) {
+    .dtype = (ZimDType) part->dtype, .data = part->data, .scales = part->scales, .biases = part->biases,
+    .group = (gsize) part->group, .rotation = (guint) part->rotation,
+  };
+}
+
 /* All values are exact in bf16: their lower halves are zeros. */
 static gboolean
-is_bf16 (const Source *source)
+is_bf16 (const Part *part,
+         gsize       n)
 {
-  for (gint64 i = 0; i < source->n; i++)
+  guint32 bits = 0;
+
+  if (part->dtype != ZIM_DTYPE_F32)
+    return FALSE;
+  for (gsize i = 0; i < n; i++)
     {
-      const guint8 *data = source->parts[i].data;
-      gsize n = (gsize) (source->parts[i].rows * source->cols * source->taps);
-      guint32 bits = 0;
+      guint16 low;
 
-      if (source->parts[i].dtype != ZIM_DTYPE_F32)
-        return FALSE;
-      for (gsize j = 0; j < n; j++)
-        {
-          guint16 low;
-
-          memcpy (&low, data + 4 * j + (G_BYTE_ORDER == G_LITTLE_ENDIAN ? 0 : 2), sizeof low);
-          bits |= low;
-          if (j % 4096 == 0 && bits != 0)
-            return FALSE;
-        }
-      if (bits != 0)
+      memcpy (&low, part->data + 4 * i + (G_BYTE_ORDER == G_LITTLE_ENDIAN ? 0 : 2), sizeof low);
+      bits |= low;
+      if (i % 4096 == 0 && bits != 0)
         return FALSE;
     }
-  return TRUE;
+  return bits == 0;
 }
 
-static gboolean
-kernels_read (gint64 dtype)
-{
-  return dtype == ZIM_DTYPE_F32 || dtype == ZIM_DTYPE_F16 || dtype == ZIM_DTYPE_BF16;
-}
-
-/* The stored type if all parts have the same and kernels can read it, else f32. */
+/* The stored type if kernels can read it, else f32 */
 static ZimDType
-choose_dtype (const Source *source)
+choose_dtype (const Source *source,
+              const Part   *part)
 {
   if (source->form == FORM_VECTOR)
     return ZIM_DTYPE_F32;
-  if (!kernels_read (source->parts[0].dtype))
-    return ZIM_DTYPE_F32;
-  for (gint64 i = 1; i < source->n; i++)
-    if (source->parts[i].dtype != source->parts[0].dtype)
-      return ZIM_DTYPE_F32;
-  return is_bf16 (source) ? ZIM_DTYPE_BF16 : (ZimDType) source->parts[0].dtype;
+  if (part->dtype == ZIM_DTYPE_F16 || part->dtype == ZIM_DTYPE_BF16)
+    return (ZimDType) part->dtype;
+  return is_bf16 (part, (gsize) (part->rows * source->cols * source->taps)) ? ZIM_DTYPE_BF16 : ZIM_DTYPE_F32;
+}
+
+/* The parts of a product see one x: rotated in one way, or as it is. */
+static ZimVkFormat
+choose_format (const ZimVkPacking *packing,
+               const Part         *part,
+               guint               rotation)
+{
+  const Source *source = packing->source;
+  const ZimWeight weight = part_weight (part);
+  ZimVkFormat format;
+
+  if (source->form == FORM_MATRIX && zim_vk_codes_choose (&weight, source->cols, packing->stride, &format) &&
+      (format.rotation == 0 || rotation == 0 || format.rotation == rotation))
+    return format;
+  format = (ZimVkFormat) { .dtype = choose_dtype (source, part) };
+  format.row_size = (gsize) packing->stride * zim_dtype_size (format.dtype);
+  return format;
 }
 
 typedef struct {
   const ZimVkPacking *packing;
+  const ZimVkSection *section;
   float              *decoded; /* a stored row */
   float              *ordered; /* a packed row of a kernel */
 } Packer;
@@ -288,14 +305,16 @@ encode_row (const Packer *self,
             gsize         n,
             guint8       *out)
 {
-  if (self->packing->dtype == ZIM_DTYPE_F32)
+  ZimDType dtype = self->section->format.dtype;
+
+  if (dtype == ZIM_DTYPE_F32)
     {
       memcpy (out, values, n * sizeof *values);
       return;
     }
   for (gsize i = 0; i < n; i++)
     {
-      guint16 half = self->packing->dtype == ZIM_DTYPE_BF16 ? zim_f32_to_bf16 (values[i]) : zim_f32_to_f16 (values[i]);
+      guint16 half = dtype == ZIM_DTYPE_BF16 ? zim_f32_to_bf16 (values[i]) : zim_f32_to_f16 (values[i]);
 
       memcpy (out + 2 * i, &half, sizeof half);
     }
@@ -315,21 +334,6 @@ order_taps (const Packer *self,
   return self->ordered;
 }
 
-/* A stored row → decoded */
-static void
-decode_row (const Packer *self,
-            const Part   *part,
-            gint64        row,
-            gsize         n)
-{
-  const ZimWeight weight = {
-    .dtype = (ZimDType) part->dtype, .data = part->data, .scales = part->scales, .biases = part->biases,
-    .group = (gsize) part->group, .rotation = (guint) part->rotation,
-  };
-
-  zim_weight_decode (&weight, (gsize) row * n, n, self->decoded);
-}
-
 /* Values that are exact in bf16 are so by their upper halves alone. */
 static void
 keep_halves (const guint8 *in,
@@ -345,31 +349,32 @@ keep_halves (const guint8 *in,
     }
 }
 
+/* A row of numbers */
 static void
-pack_row (const Packer *self,
-          const Part   *part,
-          gint64        row,
-          guint8       *out)
+pack_numbers (const Packer *self,
+              const Part   *part,
+              gint64        row,
+              guint8       *out)
 {
   const Source *source = self->packing->source;
-  gsize n = (gsize) (source->cols * source->taps);
-  gsize row_size = (gsize) self->packing->stride * zim_dtype_size (self->packing->dtype);
+  const ZimWeight weight = part_weight (part);
+  ZimDType dtype = self->section->format.dtype;
+  gsize n = (gsize) (source->cols * source->taps), row_size = self->section->format.row_size;
+  gsize size = n * zim_dtype_size (dtype);
 
-  if (part->dtype == ZIM_DTYPE_F32 && self->packing->dtype == ZIM_DTYPE_BF16 && source->form == FORM_MATRIX)
+  if (part->dtype == (gint64) dtype && source->form != FORM_KERNEL)
     {
-      keep_halves (part->data + (gsize) row * n * sizeof (float), n, out);
-      memset (out + 2 * n, 0, row_size - 2 * n);
-      return;
-    }
-  if (part->dtype == (gint64) self->packing->dtype && source->form != FORM_KERNEL)
-    {
-      gsize size = n * zim_dtype_size (self->packing->dtype);
-
       memcpy (out, part->data + (gsize) row * size, size);
       memset (out + size, 0, row_size - size);
       return;
     }
-  decode_row (self, part, row, n);
+  if (part->dtype == ZIM_DTYPE_F32 && dtype == ZIM_DTYPE_BF16 && source->form == FORM_MATRIX)
+    {
+      keep_halves (part->data + (gsize) row * n * sizeof (float), n, out);
+      memset (out + size, 0, row_size - size);
+      return;
+    }
+  zim_weight_decode (&weight, (gsize) row * n, n, self->decoded);
   if (source->form == FORM_KERNEL)
     {
       encode_row (self, order_taps (self, source), (gsize) self->packing->stride, out);
@@ -379,7 +384,25 @@ pack_row (const Packer *self,
   encode_row (self, self->decoded, n, out);
 }
 
-/* Whole rows of the packing */
+static void
+pack_row (const Packer *self,
+          const Part   *part,
+          gint64        row,
+          guint8       *out)
+{
+  const Source *source = self->packing->source;
+  const ZimVkFormat *format = &self->section->format;
+  const ZimWeight weight = part_weight (part);
+
+  if (part->data == NULL)
+    memset (out, 0, format->row_size);
+  else if (format->codes != 0)
+    zim_vk_codes_pack (&weight, format, row, source->cols, self->packing->stride, out);
+  else
+    pack_numbers (self, part, row, out);
+}
+
+/* Whole rows of the section */
 static void
 fill_rows (guint8   *out,
            gsize     offset,
@@ -388,29 +411,86 @@ fill_rows (guint8   *out,
 {
   const Packer *self = user_data;
   const Source *source = self->packing->source;
-  gsize row_size = (gsize) self->packing->stride * zim_dtype_size (self->packing->dtype);
-  gint64 row = (gint64) (offset / row_size), end = row + (gint64) (size / row_size), first = 0;
+  gsize row_size = self->section->format.row_size;
+  gint64 row = self->section->first_row + (gint64) (offset / row_size), end = row + (gint64) (size / row_size);
+  gint64 first = 0;
 
   for (gint64 i = 0; i < source->n; i++)
     {
       const Part *part = &source->parts[i];
 
       for (; row < end && row < first + part->rows; row++, out += row_size)
-        if (part->data != NULL)
-          pack_row (self, part, row - first, out);
-        else
-          memset (out, 0, row_size);
+        pack_row (self, part, row - first, out);
       first += part->rows;
     }
+}
+
+static gboolean
+format_equal (const ZimVkFormat *a,
+              const ZimVkFormat *b)
+{
+  return a->dtype == b->dtype && a->codes == b->codes && a->rotation == b->rotation && a->row_size == b->row_size;
+}
+
+/* Neighbours of one format are one section. */
+static void
+add_section (ZimVkPacking      *packing,
+             const ZimVkFormat *format,
+             gint64             first_row,
+             gint64             rows)
+{
+  GArray *sections = packing->sections;
+  ZimVkSection *last = sections->len > 0 ? &g_array_index (sections, ZimVkSection, sections->len - 1) : NULL;
+  const ZimVkSection section = { *format, first_row, rows, packing->size };
+
+  if (last != NULL && format_equal (&last->format, format))
+    last->rows += rows;
+  else
+    g_array_append_val (sections, section);
+  packing->size += (gsize) rows * format->row_size;
 }
 
 void
 zim_vk_weights_measure (ZimVkPacking *packing)
 {
+  const Source *source = packing->source;
+  guint rotation = 0;
+  gint64 row = 0;
+
   if (packing->size > 0)
     return;
-  packing->dtype = choose_dtype (packing->source);
-  packing->size = (gsize) packing->rows * (gsize) packing->stride * zim_dtype_size (packing->dtype);
+  for (gint64 i = 0; i < source->n; i++)
+    {
+      const ZimVkFormat format = choose_format (packing, &source->parts[i], rotation);
+
+      rotation = MAX (rotation, format.rotation);
+      add_section (packing, &format, row, source->parts[i].rows);
+      row += source->parts[i].rows;
+    }
+}
+
+const ZimVkSection *
+zim_vk_packing_get_section (const ZimVkPacking *packing,
+                            guint               i)
+{
+  g_assert (i < packing->sections->len);
+  return &g_array_index (packing->sections, ZimVkSection, i);
+}
+
+static gboolean
+upload_section (ZimVkWeights        *self,
+                const ZimVkPacking  *packing,
+                const ZimVkSection  *section,
+                GError             **error)
+{
+  const Source *source = packing->source;
+  g_autofree float *decoded = g_new (float, source->cols * source->taps);
+  g_autofree float *ordered = g_new (float, packing->stride);
+  Packer packer = { packing, section, decoded, ordered };
+  gsize row_size = section->format.row_size;
+
+  return zim_vk_upload_func (self->device, &packing->span, section->offset, (gsize) section->rows * row_size, row_size,
+                             fill_rows, &packer, error);
 }
 
 gboolean
@@ -418,13 +498,10 @@ zim_vk_weights_upload (ZimVkWeights  *self,
                        ZimVkPacking  *packing,
                        GError       **error)
 {
-  const Source *source = packing->source;
-  g_autofree float *decoded = g_new (float, source->cols * source->taps);
-  g_autofree float *ordered = g_new (float, packing->stride);
-  Packer packer = { packing, decoded, ordered };
-  gsize row_size = (gsize) packing->stride * zim_dtype_size (packing->dtype);
-
-  return zim_vk_upload_func (self->device, &packing->span, 0, packing->size, row_size, fill_rows, &packer, error);
+  for (guint i = 0; i < packing->sections->len; i++)
+    if (!upload_section (self, packing, zim_vk_packing_get_section (packing, i), error))
+      return FALSE;
+  return TRUE;
 }
 
 static gboolean
