@@ -14,7 +14,13 @@
 #include "store/zim-open-private.h"
 #include "store/zim-tags-private.h"
 #include "store/zim-upkeep-private.h"
+#include "test-vulkan.h"
+#include "zim-device.h"
 #include "zim-error.h"
+#include "zim-image.h"
+#include "zim-model-private.h"
+#include "zim-params.h"
+#include "zim-pipeline.h"
 
 #define TENSOR "layers.0.attention.to_q.weight"
 
@@ -396,6 +402,65 @@ test_foreign (Fixture       *fixture,
   assert_sound (fixture);
 }
 
+/* Pictures */
+
+static GBytes *
+paint (ZimCheckpoint *checkpoint,
+       const char    *device_name)
+{
+  GError *error = NULL;
+  g_autoptr(ZimModel) model = _zim_model_new_for_checkpoint (checkpoint, "quantized", &error);
+  g_autoptr(ZimDevice) device = NULL;
+  g_autoptr(ZimPipeline) pipeline = NULL;
+  g_autoptr(ZimParams) params = zim_params_new ("a sunset over mountains");
+  g_autoptr(GPtrArray) images = NULL;
+
+  g_assert_no_error (error);
+  device = zim_device_find (device_name, &error);
+  g_assert_no_error (error);
+  pipeline = zim_pipeline_new (model, device, &error);
+  g_assert_no_error (error);
+  zim_pipeline_set_precision (pipeline, ZIM_PRECISION_F32);
+  zim_params_set_size (params, 64, 48);
+  zim_params_set_steps (params, 2);
+  zim_params_set_seed (params, 7);
+  images = zim_pipeline_generate (pipeline, params, NULL, &error);
+  g_assert_no_error (error);
+  return gdk_pixbuf_read_pixel_bytes (zim_image_get_pixbuf (g_ptr_array_index (images, 0)));
+}
+
+/* Weights that a graphics card decodes give the picture of those that the processor decodes. Parts of one product are
+ * of several types. */
+static void
+test_vulkan (Fixture       *fixture,
+             gconstpointer  type)
+{
+  static const char *const rules[] = { "to_v=q6_k", "layers\\.1\\..*to_k=int8", "layers\\.1\\..*w1=bf16", NULL };
+  g_autoptr(ZimCheckpoint) opened = NULL;
+  g_autofree char *name = g_strdup_printf ("vulkan:%d", test_vulkan_find ());
+  g_autoptr(GBytes) expected = NULL, picture = NULL;
+  const guint8 *a, *b;
+  gsize n, n_others, n_different = 0;
+
+  if (test_vulkan_find () < 0)
+    {
+      g_test_skip ("this machine has no Vulkan loader");
+      return;
+    }
+  opened = create (fixture, "a", fixture->source, type, rules);
+  expected = paint (opened, "cpu");
+  picture = paint (opened, name);
+  a = g_bytes_get_data (expected, &n);
+  b = g_bytes_get_data (picture, &n_others);
+  g_assert_cmpuint (n, ==, n_others);
+  for (gsize i = 0; i < n; i++)
+    {
+      g_assert_cmpint (ABS (a[i] - b[i]), <=, 1);
+      n_different += a[i] != b[i];
+    }
+  g_test_message ("%" G_GSIZE_FORMAT " of %" G_GSIZE_FORMAT " values differ by 1", n_different, n);
+}
+
 /* Ollama's files */
 
 /* Blobs of the model a, of which one is replaced by others. */
@@ -700,6 +765,12 @@ main (int    argc,
       g_autofree char *path = g_strconcat ("/quantized/foreign/", schemes[i].name, NULL);
 
       g_test_add (path, Fixture, &schemes[i], fixture_init, test_foreign, fixture_clear);
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (types); i++)
+    {
+      g_autofree char *path = g_strconcat ("/quantized/vulkan/", types[i], NULL);
+
+      g_test_add (path, Fixture, types[i], fixture_init, test_vulkan, fixture_clear);
     }
   g_test_add ("/quantized/rules", Fixture, NULL, fixture_init, test_rules, fixture_clear);
   g_test_add ("/quantized/refuses", Fixture, NULL, fixture_init, test_refuses, fixture_clear);
