@@ -33,14 +33,45 @@ typedef struct {
   UnpackFunc get_scales;
 } Type;
 
-/* Codes and finer scales of a block */
+/* Codes and finer scales of a block. Weights that are streamed come by here once a step: eight bytes at a time. */
+
+static inline guint64
+load_u64 (const guint8 *src)
+{
+  guint64 bits;
+
+  memcpy (&bits, src, sizeof bits);
+  return GUINT64_FROM_LE (bits);
+}
+
+static inline void
+store_u64 (guint64  bits,
+           guint8  *out)
+{
+  bits = GUINT64_TO_LE (bits);
+  memcpy (out, &bits, sizeof bits);
+}
+
+#define EACH(byte) ((byte) * G_GUINT64_CONSTANT (0x0101010101010101))
+
+static void
+flip_signs (const guint8 *in,
+            gsize         n,
+            guint8       *out)
+{
+  gsize i;
+
+  for (i = 0; i + 8 <= n; i += 8)
+    store_u64 (load_u64 (in + i) ^ EACH (0x80), out + i);
+  for (; i < n; i++)
+    out[i] = in[i] ^ 0x80;
+}
 
 static void
 codes_q8_0 (const guint8 *block,
             guint8       *codes)
 {
-  for (guint i = 0; i < 32; i++)
-    codes[i] = block[2 + i] ^ 0x80;
+  flip_signs (block + 2, 32, codes);
 }
 
 static void
@@ -48,10 +79,12 @@ split_nibbles (const guint8 *in,
                guint         n,
                guint8       *codes)
 {
-  for (guint i = 0; i < n; i++)
+  for (guint i = 0; i < n; i += 8)
     {
-      codes[i] = in[i] & 15;
-      codes[i + n] = in[i] >> 4;
+      guint64 eight = load_u64 (in + i);
+
+      store_u64 (eight & EACH (15), codes + i);
+      store_u64 (eight >> 4 & EACH (15), codes + i + n);
     }
 }
 
@@ -69,13 +102,18 @@ codes_q4_1 (const guint8 *block,
   split_nibbles (block + 4, 16, codes);
 }
 
-/* 32 bits, the lowest first, each the fifth of a code */
+/* 32 bits, the lowest first, each the fifth of a code: bit i of a byte is kept in the i-th of its copies, and moved to
+ * where 127 more carry it. */
 static void
 add_fifth_bits (const guint8 *in,
                 guint8       *codes)
 {
-  for (guint i = 0; i < 32; i++)
-    codes[i] |= (in[i / 8] >> (i % 8) & 1) << 4;
+  for (guint i = 0; i < 4; i++)
+    {
+      guint64 bits = EACH (in[i]) & G_GUINT64_CONSTANT (0x8040201008040201);
+
+      store_u64 (load_u64 (codes + 8 * i) | ((bits + EACH (127)) >> 3 & EACH (16)), codes + 8 * i);
+    }
 }
 
 static void
@@ -94,15 +132,22 @@ codes_q5_1 (const guint8 *block,
   add_fifth_bits (block + 4, codes);
 }
 
-/* 32 bytes hold two bits of 128 codes each. */
-static void
-split_pairs (const guint8 *in,
-             guint         shift,
-             guint8       *codes)
+/* 32 bytes hold so many bits of 32 codes each: the lowest bits those of the first 32, and so on. */
+static inline void
+add_bits (const guint8 *in,
+          guint         bits,
+          guint         shift,
+          guint8       *codes)
 {
-  for (guint j = 0; j < 4; j++)
-    for (guint i = 0; i < 32; i++)
-      codes[32 * j + i] |= (guint8) ((in[i] >> (2 * j) & 3) << shift);
+  const guint64 mask = EACH ((1u << bits) - 1);
+
+  for (guint i = 0; i < 32; i += 8)
+    {
+      guint64 eight = load_u64 (in + i);
+
+      for (guint j = 0; j < 8 / bits; j++)
+        store_u64 (load_u64 (codes + 32 * j + i) | (eight >> (bits * j) & mask) << shift, codes + 32 * j + i);
+    }
 }
 
 static void
@@ -110,19 +155,18 @@ codes_q2_k (const guint8 *block,
             guint8       *codes)
 {
   memset (codes, 0, 256);
-  split_pairs (block + 16, 0, codes);
-  split_pairs (block + 48, 0, codes + 128);
+  add_bits (block + 16, 2, 0, codes);
+  add_bits (block + 48, 2, 0, codes + 128);
 }
 
 static void
 codes_q3_k (const guint8 *block,
             guint8       *codes)
 {
-  for (guint j = 0; j < 8; j++)
-    for (guint i = 0; i < 32; i++)
-      codes[32 * j + i] = (guint8) ((block[i] >> j & 1) << 2);
-  split_pairs (block + 32, 0, codes);
-  split_pairs (block + 64, 0, codes + 128);
+  memset (codes, 0, 256);
+  add_bits (block, 1, 2, codes);
+  add_bits (block + 32, 2, 0, codes);
+  add_bits (block + 64, 2, 0, codes + 128);
 }
 
 static void
@@ -139,9 +183,7 @@ codes_q5_k (const guint8 *block,
 {
   for (guint j = 0; j < 4; j++)
     split_nibbles (block + 48 + 32 * j, 32, codes + 64 * j);
-  for (guint j = 0; j < 8; j++)
-    for (guint i = 0; i < 32; i++)
-      codes[32 * j + i] |= (guint8) ((block[16 + i] >> j & 1) << 4);
+  add_bits (block + 16, 1, 4, codes);
 }
 
 static void
@@ -151,7 +193,7 @@ codes_q6_k (const guint8 *block,
   for (guint j = 0; j < 2; j++)
     {
       split_nibbles (block + 64 * j, 64, codes + 128 * j);
-      split_pairs (block + 128 + 32 * j, 4, codes + 128 * j);
+      add_bits (block + 128 + 32 * j, 2, 4, codes + 128 * j);
     }
 }
 
@@ -297,69 +339,66 @@ zim_vk_codes_choose (const ZimWeight *weight,
 static inline guint64
 gather_nibbles (guint64 codes)
 {
-  codes &= G_GUINT64_CONSTANT (0x0f0f0f0f0f0f0f0f);
+  codes &= EACH (15);
   codes = (codes | codes >> 4) & G_GUINT64_CONSTANT (0x00ff00ff00ff00ff);
   codes = (codes | codes >> 8) & G_GUINT64_CONSTANT (0x0000ffff0000ffff);
-  return (codes | codes >> 16) & 0xffffffff;
+  return codes | codes >> 16;
 }
 
 static inline guint64
 gather_pairs (guint64 codes)
 {
-  codes &= G_GUINT64_CONSTANT (0x0303030303030303);
+  codes &= EACH (3);
   codes = (codes | codes >> 6) & G_GUINT64_CONSTANT (0x000f000f000f000f);
   codes = (codes | codes >> 12) & G_GUINT64_CONSTANT (0x000000ff000000ff);
-  return (codes | codes >> 24) & 0xffff;
+  return codes | codes >> 24;
 }
 
 static inline guint64
 gather_bits (guint64 codes)
 {
-  codes &= G_GUINT64_CONSTANT (0x0101010101010101);
+  codes &= EACH (1);
   codes = (codes | codes >> 7) & G_GUINT64_CONSTANT (0x0003000300030003);
   codes = (codes | codes >> 14) & G_GUINT64_CONSTANT (0x0000000f0000000f);
-  return (codes | codes >> 28) & 0xff;
+  return codes | codes >> 28;
 }
 
-static void
-gather (guint64  codes,
-        guint    bits,
-        guint8  *out)
+/* So many bits of each of n codes, a multiple of eight, from bit `shift` on */
+static inline void
+write_bits (const guint8 *codes,
+            gsize         n,
+            guint         bits,
+            guint         shift,
+            guint8       *out)
 {
-  guint64 gathered = bits == 4 ? gather_nibbles (codes) : bits == 2 ? gather_pairs (codes) : gather_bits (codes);
+  for (gsize i = 0; i < n; i += 8, out += bits)
+    {
+      guint64 eight = load_u64 (codes + i) >> shift;
 
-  for (guint i = 0; i < bits; i++)
-    out[i] = (guint8) (gathered >> (8 * i));
+      eight = bits == 4 ? gather_nibbles (eight) : bits == 2 ? gather_pairs (eight) : gather_bits (eight);
+      eight = GUINT64_TO_LE (eight);
+      memcpy (out, &eight, bits);
+    }
 }
 
-static inline guint64
-load_u64 (const guint8 *src)
-{
-  guint64 bits;
-
-  memcpy (&bits, src, sizeof bits);
-  return GUINT64_FROM_LE (bits);
-}
-
-/* n codes, a multiple of eight, from column `first` on */
+/* n codes of a block. Widths are constants where they are used: each is a loop of its own. */
 static void
 write_codes (const Type   *type,
-             const Parts  *parts,
              const guint8 *codes,
-             gsize         first,
              gsize         n,
-             guint8       *row)
+             guint8       *low,
+             guint8       *high)
 {
-  guint8 *low = row + first * type->low / 8, *high = row + parts->high + first * type->high / 8;
-
-  for (gsize i = 0; i < n; i += 8, low += type->low, high += type->high)
-    {
-      guint64 eight = load_u64 (codes + i);
-
-      gather (eight, type->low, low);
-      if (type->high != 0)
-        gather (eight >> type->low, type->high, high);
-    }
+  if (type->low == 8)
+    memcpy (low, codes, n);
+  else if (type->low == 4)
+    write_bits (codes, n, 4, 0, low);
+  else
+    write_bits (codes, n, 2, 0, low);
+  if (type->high == 2)
+    write_bits (codes, n, 2, 4, high);
+  else if (type->high == 1)
+    write_bits (codes, n, 1, type->low, high);
 }
 
 /* Types of blocks */
@@ -374,15 +413,12 @@ pack_blocks (const Type      *type,
   gsize unit = zim_dtype_block_elements (weight->dtype), size = zim_dtype_row_size (weight->dtype, unit);
   gsize head_size = type->head == HEAD_F16 ? 2 : 4;
   const guint8 *block = weight->data + (gsize) row * zim_dtype_row_size (weight->dtype, cols);
-  guint8 codes[256];
+  guint8 codes[256], *low = out, *high = out + parts->high;
 
-  for (gsize i = 0; i < cols / unit; i++, block += size)
+  for (gsize i = 0; i < cols / unit; i++, block += size, low += unit * type->low / 8, high += unit * type->high / 8)
     {
       type->get_codes (block, codes);
-      if (type->low == 8)
-        memcpy (out + i * unit, codes, unit);
-      else
-        write_codes (type, parts, codes, i * unit, unit, out);
+      write_codes (type, codes, unit, low, high);
       memcpy (out + parts->heads + i * head_size, block + type->head_at, head_size);
       if (type->get_scales != NULL)
         type->get_scales (block, out + parts->scales + i * SCALES_SIZE);
@@ -423,8 +459,7 @@ pack_bytes (const Type      *type,
 
   memcpy (out, codes, size);
   if (weight->dtype == ZIM_DTYPE_I8)
-    for (gsize i = 0; i < parts->high; i++)
-      out[i] ^= 0x80;
+    flip_signs (out, parts->high, out);
   pack_heads (type, weight, (gsize) row * cols / group, shift == WHOLE_ROW ? 1 : cols >> shift, out + parts->heads);
 }
 
