@@ -202,6 +202,95 @@ test_codes (void)
     check_codes (backend, dtype);
 }
 
+#define CODE_ROWS 9
+#define CODE_COLS 512
+
+/* x is the identity, which makes of a product the weights themselves. */
+static void
+check_values (ZimVkBackend    *backend,
+              Setup           *setup,
+              const ZimWeight *weight)
+{
+  g_autofree float *expected = g_new (float, CODE_ROWS * CODE_COLS);
+  g_autoptr(ZimExecutable) executable = NULL;
+  g_autoptr(GBytes) bytes = NULL;
+  ZimTensor *x = setup_input (setup, CODE_COLS, CODE_COLS, 1);
+  const float *values;
+
+  for (guint i = 0; i < CODE_COLS * CODE_COLS; i++)
+    setup_values (setup, x)[i] = i % (CODE_COLS + 1) == 0 ? 1 : 0;
+  setup_output (setup, zim_program_linear (setup->program, x, &weight, NULL, 1, 1));
+  executable = setup_compile (setup, ZIM_PRECISION_F32);
+  bytes = run_once (setup, executable);
+  values = g_bytes_get_data (bytes, NULL);
+  zim_weight_decode (weight, 0, CODE_ROWS * CODE_COLS, expected);
+  for (guint i = 0; i < CODE_ROWS * CODE_COLS; i++)
+    g_assert_cmpfloat (values[i % CODE_COLS * CODE_ROWS + i / CODE_COLS], ==, expected[i]);
+  g_assert_cmpuint (zim_vk_weights_get_size (backend->weights), <=, CODE_ROWS * CODE_COLS * 5 / 4);
+  g_clear_object (&executable);
+  zim_backend_trim (ZIM_BACKEND (backend));
+}
+
+/* All codes but those of no finite number, with scales for groups of that many values; 0: with none */
+static void
+check_groups (ZimVkBackend *backend,
+              ZimDType      dtype,
+              gsize         group)
+{
+  g_autoptr(Setup) setup = setup_new ();
+  gboolean is_affine = dtype == ZIM_DTYPE_INT4 || dtype == ZIM_DTYPE_INT8;
+  guint8 data[CODE_ROWS * CODE_COLS];
+  guint16 pairs[2][CODE_ROWS * CODE_COLS / 32];
+  float scales[CODE_ROWS * CODE_COLS / 32];
+  ZimWeight weight = {
+    .name = "codes", .dtype = dtype, .n_dims = 2, .dims = { CODE_ROWS, CODE_COLS }, .data = data, .group = group,
+    .size = zim_dtype_row_size (dtype, CODE_ROWS * CODE_COLS),
+  };
+
+  for (guint i = 0; i < sizeof data; i++)
+    {
+      data[i] = (guint8) (i * 7 + i / 256);
+      if ((dtype == ZIM_DTYPE_F8_E4M3 && data[i] % 128 == 127) || (dtype == ZIM_DTYPE_F8_E5M2 && data[i] % 128 >= 124))
+        data[i] = 1;
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (scales); i++)
+    {
+      scales[i] = 1 + (float) i / 1000;
+      pairs[0][i] = zim_f32_to_bf16 (scales[i]);
+      pairs[1][i] = zim_f32_to_bf16 (-3 * scales[i]);
+    }
+  if (group > 0)
+    weight.scales = is_affine ? (const guint8 *) pairs[0] : (const guint8 *) scales;
+  weight.biases = is_affine ? (const guint8 *) pairs[1] : NULL;
+  setup_begin (setup, ZIM_BACKEND (backend));
+  check_values (backend, setup, &weight);
+}
+
+/* What the device decodes is what zim_weight_decode () does, to the bit. */
+static void
+test_values (void)
+{
+  static const gsize groups[] = { 32, 128, CODE_COLS, 3 * CODE_COLS, CODE_ROWS * CODE_COLS, 0 };
+  static const ZimDType dtypes[] = {
+    ZIM_DTYPE_F8_E4M3, ZIM_DTYPE_F8_E5M2, ZIM_DTYPE_I8, ZIM_DTYPE_INT4, ZIM_DTYPE_INT8,
+  };
+  g_autoptr(ZimVkBackend) backend = open_backend ();
+
+  if (backend == NULL)
+    return;
+  for (guint i = 0; i < G_N_ELEMENTS (dtypes); i++)
+    for (guint j = 0; j < G_N_ELEMENTS (groups) - (dtypes[i] >= ZIM_DTYPE_INT4 ? 1 : 0); j++)
+      check_groups (backend, dtypes[i], groups[j]);
+  for (ZimDType dtype = ZIM_DTYPE_Q8_0; dtype <= ZIM_DTYPE_Q6_K; dtype++)
+    {
+      g_autoptr(Setup) setup = setup_new ();
+
+      setup_begin (setup, ZIM_BACKEND (backend));
+      check_values (backend, setup,
+                    setup_weight (setup, dtype, 1, 1, 2, (const gint64[]) { CODE_ROWS, CODE_COLS }));
+    }
+}
+
 /* Neither more than the device has nor more than it allocates at once; what is there works on. */
 static void
 test_out_of_memory (void)
@@ -376,7 +465,8 @@ main (int    argc,
   g_test_add_func ("/vulkan/segments", test_segments);
   g_test_add_func ("/vulkan/cancel", test_cancel);
   g_test_add_func ("/vulkan/weights", test_weights);
-  g_test_add_func ("/vulkan/codes", test_codes);
+  g_test_add_func ("/vulkan/codes/sizes", test_codes);
+  g_test_add_func ("/vulkan/codes/values", test_values);
   g_test_add_func ("/vulkan/out-of-memory", test_out_of_memory);
   g_test_add_func ("/vulkan/staging", test_staging);
   g_test_add_func ("/vulkan/damaged-cache", test_damaged_cache);
