@@ -80,8 +80,10 @@ splice (GByteArray *input,
   gsize size;
   const guint8 *data = g_bytes_get_data (other, &size);
   guint from = (guint) g_rand_int_range (rand, 0, (gint32) MAX (size, 1));
+  gsize n = (gsize) g_rand_int_range (rand, 1, 64);
 
-  insert (input, at, data + from, (guint) MIN (size - from, (gsize) g_rand_int_range (rand, 1, 64)));
+  if (size > 0)
+    insert (input, at, data + from, (guint) MIN (size - from, n));
 }
 
 /* Numbers that are too large for somebody. */
