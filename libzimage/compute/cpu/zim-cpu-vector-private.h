@@ -28,6 +28,7 @@
 
 typedef float vf __attribute__ ((vector_size (4 * V), aligned (4), may_alias));
 typedef gint32 vi __attribute__ ((vector_size (4 * V), aligned (4), may_alias));
+typedef guint32 vu __attribute__ ((vector_size (4 * V), aligned (4), may_alias));
 
 G_STATIC_ASSERT (PANEL <= ZIM_CPU_MAX_PANEL);
 
@@ -120,9 +121,9 @@ transpose (vf *t)
 INLINE vf
 round_bf16 (vf x)
 {
-  vi bits = (vi) x;
-  vi nan = x != x;
-  vi rounded = (bits + 0x7fff + ((bits >> 16) & 1)) & ~0xffff;
+  vu bits = (vu) x;
+  vu nan = (vu) (x != x);
+  vu rounded = (bits + 0x7fff + ((bits >> 16) & 1)) & ~0xffffu;
 
   return (vf) ((rounded & ~nan) | (bits & nan));
 }
