@@ -626,14 +626,14 @@ load_affine_scales (const ZimWeight *weight,
 {
   gsize group = first / weight->group, end = (group + 1) * weight->group;
 
-  for (gsize i = 0; i < n / 16; i++)
+  for (gsize i = 0; i < n / 16; group++, end += weight->group)
     {
-      factors[i] = load_bf16 (weight->scales, group);
-      offsets[i] = load_bf16 (weight->biases, group);
-      if (first + 16 * (i + 1) == end)
+      float factor = load_bf16 (weight->scales, group), offset = load_bf16 (weight->biases, group);
+
+      for (; i < n / 16 && first + 16 * i < end; i++)
         {
-          group++;
-          end += weight->group;
+          factors[i] = factor;
+          offsets[i] = offset;
         }
     }
 }
