@@ -16,10 +16,12 @@ char     *app_variant_to_json      (GVariant    *variant);
 char     *app_variant_to_json_line (GVariant    *variant);
 
 #define APP_JSON_MAX_DEPTH 32
+#define APP_JSON_MAX_TOKENS 200000
+#define APP_JSON_MAX_LENGTH ((gsize) 256 << 20) /* bytes; answers have pictures in them */
 
 /* One JSON value and nothing after it: objects are a{sv}, arrays av, strings s, numbers x or d, truth values b, and
  * null is an empty mv. Not accepted: invalid UTF-8, a NUL (escaped ones too), halves of surrogate pairs, two members of
- * one name, numbers beyond a double, deeper nesting. The error is G_IO_ERROR_INVALID_DATA and says where. (transfer
+ * one name, whole numbers of more than 18 digits and others beyond a double, more than the limits above. The error is G_IO_ERROR_INVALID_DATA and says where. (transfer
  * full) */
 GVariant *app_json_parse           (const char  *data,
                                     gsize        length,
