@@ -15,7 +15,8 @@
 #include "server-error.h"
 #include "server-guard.h"
 
-#define BEHIND 4 /* parts that the client has not taken */
+#define BEHIND 4     /* parts that the client has not taken */
+#define HEARTBEAT 15 /* seconds between signs of life in a stream of events: proxies end what is silent */
 
 struct _ServerCall
 {
@@ -34,6 +35,7 @@ struct _ServerCall
   ServerStream       stream;
   guint              n_unwritten; /* parts of a stream */
   guint              watch_id;
+  guint              heartbeat_id;
 };
 
 G_DEFINE_FINAL_TYPE (ServerCall, server_call, G_TYPE_OBJECT)
@@ -46,11 +48,18 @@ enum {
 static guint signals[N_SIGNALS];
 
 static void
+stop_watching (ServerCall *self)
+{
+  g_clear_handle_id (&self->watch_id, g_source_remove);
+  g_clear_handle_id (&self->heartbeat_id, g_source_remove);
+}
+
+static void
 server_call_finalize (GObject *object)
 {
   ServerCall *self = SERVER_CALL (object);
 
-  g_clear_handle_id (&self->watch_id, g_source_remove);
+  stop_watching (self);
   g_clear_object (&self->message);
   g_strfreev (self->arguments);
   g_free (self->client);
@@ -75,7 +84,7 @@ leave (ServerCall *self)
 {
   gboolean was_waiting = self->is_waiting && !self->is_answered;
 
-  g_clear_handle_id (&self->watch_id, g_source_remove);
+  stop_watching (self);
   self->is_answered = TRUE;
   if (was_waiting)
     g_signal_emit (self, signals[GONE], 0);
@@ -238,7 +247,7 @@ answer (ServerCall *self)
   if (self->is_answered)
     return FALSE;
   self->is_answered = TRUE;
-  g_clear_handle_id (&self->watch_id, g_source_remove);
+  stop_watching (self);
   return TRUE;
 }
 
@@ -369,6 +378,27 @@ server_call_fail (ServerCall   *self,
 
 /* --- Streams --------------------------------------------------------------------------------------- */
 
+/* Takes a part. */
+static void
+send_part (ServerCall *self,
+           char       *part)
+{
+  self->n_unwritten++;
+  soup_message_body_append (soup_server_message_get_response_body (self->message), SOUP_MEMORY_TAKE,
+                            part, strlen (part));
+  soup_server_message_unpause (self->message);
+}
+
+static gboolean
+heartbeat_cb (gpointer data)
+{
+  ServerCall *self = data;
+
+  if (self->n_unwritten == 0)
+    send_part (self, g_strdup (": still here\n\n"));
+  return G_SOURCE_CONTINUE;
+}
+
 void
 server_call_begin_stream (ServerCall   *self,
                           ServerStream  kind)
@@ -391,6 +421,8 @@ server_call_begin_stream (ServerCall   *self,
   soup_message_headers_replace (headers, "X-Accel-Buffering", "no");
   soup_message_body_set_accumulate (soup_server_message_get_response_body (self->message), FALSE);
   server_call_wait (self);
+  if (kind == SERVER_STREAM_EVENTS)
+    self->heartbeat_id = g_timeout_add_seconds (HEARTBEAT, heartbeat_cb, self);
   soup_server_message_unpause (self->message);
 }
 
@@ -423,10 +455,7 @@ server_call_send (ServerCall *self,
   else
     part = g_strconcat (event != NULL ? "event: " : "", event != NULL ? event : "", event != NULL ? "\n" : "",
                         "data: ", json, "\n\n", NULL);
-  self->n_unwritten++;
-  soup_message_body_append (soup_server_message_get_response_body (self->message), SOUP_MEMORY_TAKE,
-                            part, strlen (part));
-  soup_server_message_unpause (self->message);
+  send_part (self, part);
 }
 
 void

@@ -18,6 +18,8 @@ void server_openai_generate   (ServerCall *call,
                                GVariant   *body);
 void server_openai_models     (ServerCall *call,
                                GVariant   *body);
+void server_openai_model      (ServerCall *call,
+                               GVariant   *body);
 
 /* server-ollama.c */
 void server_ollama_generate   (ServerCall *call,

@@ -194,17 +194,20 @@ server_openai_generate (ServerCall *call,
 
 /* --- Models ---------------------------------------------------------------------------------------- */
 
-static void
-add_model (GVariantBuilder *builder,
-           const char      *name,
-           gint64           created)
+/* Those that were named when the server was started are not stored (NULL) and have no time. */
+static GVariant *
+make_model (const char     *name,
+            ZimStoredModel *stored)
 {
-  g_variant_builder_open (builder, G_VARIANT_TYPE_VARDICT);
-  g_variant_builder_add (builder, "{sv}", "id", g_variant_new_string (name));
-  g_variant_builder_add (builder, "{sv}", "object", g_variant_new_string ("model"));
-  g_variant_builder_add (builder, "{sv}", "created", g_variant_new_int64 (created));
-  g_variant_builder_add (builder, "{sv}", "owned_by", g_variant_new_string (OWNER));
-  g_variant_builder_close (builder);
+  GVariantBuilder dict;
+
+  g_variant_builder_init (&dict, G_VARIANT_TYPE_VARDICT);
+  app_dict_add (&dict, "id", "s", name);
+  app_dict_add (&dict, "object", "s", "model");
+  app_dict_add (&dict, "created", "x",
+                stored != NULL ? g_date_time_to_unix (zim_stored_model_get_modified (stored)) : (gint64) 0);
+  app_dict_add (&dict, "owned_by", "s", OWNER);
+  return g_variant_builder_end (&dict);
 }
 
 static void
@@ -226,14 +229,13 @@ refreshed_cb (GObject      *source,
     }
 
   for (guint i = 0; i < known->len; i++)
-    add_model (&builder, ((ServerModel *) known->pdata[i])->name, 0);
+    g_variant_builder_add_value (&builder, make_model (((ServerModel *) known->pdata[i])->name, NULL));
   for (guint i = 0; i < g_list_model_get_n_items (G_LIST_MODEL (source)); i++)
     {
       g_autoptr(ZimStoredModel) stored = g_list_model_get_item (G_LIST_MODEL (source), i);
 
       if (server_models_find (models, zim_stored_model_get_name (stored)) == NULL)
-        add_model (&builder, zim_stored_model_get_name (stored),
-                   g_date_time_to_unix (zim_stored_model_get_modified (stored)));
+        g_variant_builder_add_value (&builder, make_model (zim_stored_model_get_name (stored), stored));
     }
 
   g_variant_builder_init (&dict, G_VARIANT_TYPE_VARDICT);
@@ -250,4 +252,31 @@ server_openai_models (ServerCall *call,
 
   server_call_wait (call);
   zim_store_refresh_async (server_models_get_store (models), NULL, refreshed_cb, g_object_ref (call));
+}
+
+static void
+resolved_cb (GObject      *source,
+             GAsyncResult *result,
+             gpointer      data)
+{
+  ServerModels *models = SERVER_MODELS (source);
+  g_autoptr(ServerCall) call = data;
+  g_autoptr(GError) error = NULL;
+  g_autofree char *name = server_models_resolve_finish (models, result, &error);
+  g_autoptr(ZimStoredModel) stored = name != NULL ? zim_store_find (server_models_get_store (models), name) : NULL;
+
+  if (name != NULL)
+    server_call_reply_json (call, 200, make_model (name, stored));
+  else
+    server_call_fail (call, error);
+}
+
+void
+server_openai_model (ServerCall *call,
+                     GVariant   *body)
+{
+  server_call_set_field (call, "model");
+  server_call_wait (call);
+  server_models_resolve_async (server_call_get_server (call)->models, server_call_get_argument (call, 0), resolved_cb,
+                               g_object_ref (call));
 }

@@ -18,6 +18,7 @@ static const ServerRoute routes[] = {
   { "GET", "/openapi.json", server_info_openapi, SERVER_DIALECT_OLLAMA, TRUE },
   { "POST", "/v1/images/generations", server_openai_generate, SERVER_DIALECT_OPENAI, FALSE },
   { "GET", "/v1/models", server_openai_models, SERVER_DIALECT_OPENAI, FALSE },
+  { "GET", "/v1/models/{model}", server_openai_model, SERVER_DIALECT_OPENAI, FALSE },
   { "POST", "/api/generate", server_ollama_generate, SERVER_DIALECT_OLLAMA, FALSE },
   { "GET", "/api/tags", server_ollama_tags, SERVER_DIALECT_OLLAMA, FALSE },
   { "POST", "/api/show", server_ollama_show, SERVER_DIALECT_OLLAMA, FALSE },
@@ -41,17 +42,19 @@ server_routes (guint *n_routes)
   return routes;
 }
 
-/* The arguments, or NULL if a path is another one. */
+/* The arguments, or NULL if a path is another one. The name of a model is all of the rest: it may have slashes. */
 static char **
-match (const char  *pattern,
-       char       **parts)
+match (const char *pattern,
+       const char *path)
 {
   g_auto(GStrv) expected = g_strsplit (pattern, "/", -1);
+  guint n = g_strv_length (expected);
+  g_auto(GStrv) parts = g_strsplit (path, "/", g_str_has_suffix (pattern, "/{model}") ? (int) n : -1);
   g_autoptr(GPtrArray) arguments = g_ptr_array_new_with_free_func (g_free);
 
-  if (g_strv_length (expected) != g_strv_length (parts))
+  if (g_strv_length (parts) != n)
     return NULL;
-  for (guint i = 0; parts[i] != NULL; i++)
+  for (guint i = 0; i < n; i++)
     {
       if (*expected[i] == '{' && *parts[i] != '\0')
         g_ptr_array_add (arguments, g_strdup (parts[i]));
@@ -69,14 +72,13 @@ server_routes_find (const char   *method,
                     char       ***arguments,
                     char        **allowed)
 {
-  g_auto(GStrv) parts = g_strsplit (path, "/", -1);
   g_autoptr(GString) methods = g_string_new (NULL);
 
   if (g_str_equal (method, "HEAD"))
     method = "GET";
   for (guint i = 0; i < G_N_ELEMENTS (routes); i++)
     {
-      g_auto(GStrv) found = match (routes[i].path, parts);
+      g_auto(GStrv) found = match (routes[i].path, path);
 
       if (found != NULL && g_str_equal (routes[i].method, method))
         {

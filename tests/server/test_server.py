@@ -4,6 +4,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
 import base64
+import contextlib
 import json
 import os
 import re
@@ -31,6 +32,8 @@ def png_size(data):
 
 
 class OpenAI(ServerCase):
+    STORED = ['x/other:tag']
+
     def generate(self, **fields):
         return self.server.post('/v1/images/generations', {**QUICK, **fields})
 
@@ -108,8 +111,18 @@ class OpenAI(ServerCase):
     def test_models(self):
         data = self.server.get('/v1/models').json
         self.assertEqual(data['object'], 'list')
-        self.assertEqual([model['id'] for model in data['data']], ['tiny:latest'])
+        self.assertEqual([model['id'] for model in data['data']], ['tiny:latest', 'x/other:tag'])
         self.assertEqual(data['data'][0]['object'], 'model')
+
+    def test_model(self):
+        for name in ['tiny', 'tiny:latest', 'x%2Fother:tag', 'x/other:tag']:
+            answer = self.server.get('/v1/models/' + name)
+            self.assertEqual((answer.status, answer.json['object'], answer.json['owned_by']), (200, 'model', 'library'))
+        self.assertEqual(answer.json['id'], 'x/other:tag')
+        self.assertLess(abs(answer.json['created'] - time.time()), 600)
+        for name in ['none', '%2Fetc%2Fpasswd', '.%2Ftiny', 'a/b/c/d']:
+            answer = self.server.get('/v1/models/' + name)
+            self.assertEqual((answer.status, answer.json['error']['code']), (404, 'model_not_found'))
 
     def test_wrong_types(self):
         """Every field with a value of every other type."""
@@ -348,6 +361,18 @@ class Jobs(ServerCase):
         late = list(parse_events(self.server.get(f'/api/jobs/{job["id"]}/events').data.decode()))
         self.assertEqual([name for name, _ in late], ['done'])
 
+    def test_heartbeat(self):
+        """Who waits in the queue hears something before a proxy takes the connection for dead."""
+        first = self.server.post('/api/jobs', LONG).json['id']
+        second = self.server.post('/api/jobs', LONG).json['id']
+        with contextlib.closing(self.server.connect()) as connection:
+            connection.request('GET', f'/api/jobs/{second}/events')
+            response = connection.getresponse()
+            lines = [response.readline() for _ in range(5)]
+        self.assertEqual((lines[0], lines[3]), (b'event: progress\n', b': still here\n'))
+        for job in [second, first]:
+            self.server.delete(f'/api/jobs/{job}')
+
     def test_places_and_times(self):
         self.server.wait_for_job(self.create(steps=3)['id'], 'done')
         jobs = [self.create(**LONG)['id'], self.create()['id'], self.create()['id']]
@@ -482,7 +507,7 @@ class Contract(ServerCase):
                     # What a model is called stays as it is, so that there is one.
                     if path in ('/api/delete', '/api/copy', '/api/create') and 'stored' in str(body) and body != {}:
                         body = {**body, 'model': 'none'} if path == '/api/delete' else body
-                    real = path.replace('{id}', '0' * 32).replace('{n}', '0')
+                    real = path.replace('{id}', '0' * 32).replace('{n}', '0').replace('{model}', 'x')
                     answer = self.server.request(method.upper(), real, body)
                     self.check(method.upper(), path, operation, answer, body)
                     if answer.status == 202:
@@ -491,7 +516,7 @@ class Contract(ServerCase):
     def test_methods(self):
         self.api = self.server.get('/openapi.json').json
         for path, operations in self.api['paths'].items():
-            real = path.replace('{id}', '0' * 32).replace('{n}', '0')
+            real = path.replace('{id}', '0' * 32).replace('{n}', '0').replace('{model}', 'x')
             for method in {'GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'} - {name.upper() for name in operations}:
                 answer = self.server.request(method, real)
                 self.assertEqual(answer.status, 405, f'{method} {path}')
