@@ -298,7 +298,7 @@ configure (ZimBenchmark   *benchmark,
   guint64 memory_budget;
   int width, height;
 
-  if (!app_find_memory_budget (options->memory_budget, &memory_budget, error))
+  if (!app_find_memory_budget ("--memory-budget", options->memory_budget, &memory_budget, error))
     return FALSE;
   zim_benchmark_set_memory_budget (benchmark, memory_budget);
   if (options->size != NULL)

@@ -422,7 +422,7 @@ run (Options   *options,
     return cli_usage_error ("run", _("“--json” and “-o -” cannot both have standard output"));
   if (options->precision != NULL && !app_parse_precision (options->precision, &precision, &error))
     return cli_usage_error ("run", error->message);
-  if (!app_find_memory_budget (options->memory_budget, &options->memory_bytes, &error))
+  if (!app_find_memory_budget ("--memory-budget", options->memory_budget, &options->memory_bytes, &error))
     return cli_usage_error ("run", error->message);
 
   if (!options->quiet && !options->json && !cli_output_is_stdout (&output))

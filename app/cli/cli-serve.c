@@ -23,7 +23,7 @@ typedef struct
   int       port; /* −1: not said */
   char     *device;
   char     *precision;
-  double    memory; /* GiB */
+  char     *memory;
   char     *keep_alive;
   char     *grace;
   char     *key_file;
@@ -47,6 +47,7 @@ options_clear (Options *options)
   g_free (options->listen_on);
   g_free (options->device);
   g_free (options->precision);
+  g_free (options->memory);
   g_free (options->keep_alive);
   g_free (options->grace);
   g_free (options->key_file);
@@ -72,8 +73,9 @@ add_entries (GOptionContext *context,
       N_("What computes; see “zimage devices” (default: the environment’s ZIM_DEVICE, or auto)"), N_("DEVICE") },
     { "precision", 0, 0, G_OPTION_ARG_STRING, &options->precision,
       N_("Operands of the matrix products"), "auto|f32|bf16|f16" },
-    { "memory", 0, 0, G_OPTION_ARG_DOUBLE, &options->memory,
-      N_("How much of weights may be loaded at once (default: what the device has)"), "GIB" },
+    { "memory", 0, 0, G_OPTION_ARG_STRING, &options->memory,
+      N_("Most memory for weights and jobs, as 6GiB (default: ZIM_MEMORY_BUDGET, or what the device has)"),
+      N_("SIZE") },
     { "keep-alive", 0, 0, G_OPTION_ARG_STRING, &options->keep_alive,
       N_("How long a model stays loaded after use (default: 5m; -1 is for ever)"), N_("TIME") },
     { "api-key-file", 0, 0, G_OPTION_ARG_FILENAME, &options->key_file,
@@ -141,7 +143,7 @@ read_numbers (const Options     *options,
               AppServerOptions  *server,
               GError           **error)
 {
-  if (!check_range ("memory", options->memory, 0, 1e6, error) ||
+  if (!app_find_memory_budget ("--memory", options->memory, &server->memory, error) ||
       !check_range ("max-queue", options->max_waiting, 1, 100000, error) ||
       !check_range ("max-per-client", options->max_per_client, 0, 100000, error) ||
       !check_range ("max-work", options->max_work, 1e-6, 1e12, error) ||
@@ -150,7 +152,6 @@ read_numbers (const Options     *options,
     return FALSE;
 
   server->port = (guint16) options->port;
-  server->memory = (guint64) (options->memory * (1 << 30));
   server->max_waiting = (guint) options->max_waiting;
   server->max_per_client = (guint) options->max_per_client;
   server->max_work = options->max_work;

@@ -205,7 +205,8 @@ app_parse_memory (const char  *text,
 }
 
 gboolean
-app_find_memory_budget (const char  *text,
+app_find_memory_budget (const char  *option,
+                        const char  *text,
                         guint64     *bytes,
                         GError     **error)
 {
@@ -215,7 +216,7 @@ app_find_memory_budget (const char  *text,
   if (value == NULL || (text == NULL && value[0] == '\0') || app_parse_memory (value, bytes, error))
     return TRUE;
 
-  g_prefix_error (error, "%s: ", text != NULL ? "--memory-budget" : "ZIM_MEMORY_BUDGET");
+  g_prefix_error (error, "%s: ", text != NULL ? option : "ZIM_MEMORY_BUDGET");
   return FALSE;
 }
 

@@ -55,8 +55,10 @@ gboolean        app_parse_precision (const char      *text,
 gboolean        app_parse_memory    (const char      *text,
                                      guint64         *bytes,
                                      GError         **error);
-/* The same of a flag’s value, or if that is NULL of the environment’s ZIM_MEMORY_BUDGET; 0 if that is not set either */
-gboolean        app_find_memory_budget (const char   *text,
+/* The same of the value of an option, or if that is NULL of the environment’s ZIM_MEMORY_BUDGET; 0 if that is not set
+ * either */
+gboolean        app_find_memory_budget (const char   *option,
+                                     const char      *text,
                                      guint64         *bytes,
                                      GError         **error);
 const char     *app_enum_nick       (GType            type,

@@ -259,9 +259,7 @@ set_up_models (AppServer               *self,
                const AppServerOptions  *options,
                GError                 **error)
 {
-  guint64 memory = options->memory > 0 ? options->memory : zim_device_get_memory (options->device);
-
-  self->models = server_models_new (options->device, options->precision, memory, options->keep_alive);
+  self->models = server_models_new (options->device, options->precision, options->memory, options->keep_alive);
   for (guint i = 0; options->models != NULL && options->models[i] != NULL; i++)
     if (!server_models_add (self->models, options->models[i], error))
       return FALSE;

@@ -17,7 +17,7 @@ typedef struct
   const char *const *models;         /* served beside those of the store: paths or names; or NULL */
   ZimDevice         *device;
   ZimPrecision       precision;
-  guint64            memory;         /* bytes of weights that may be loaded at once; 0 for what the device has */
+  guint64            memory;         /* bytes that weights and jobs may take; 0 for what the device has */
   gint64             keep_alive;     /* microseconds that weights stay; negative: for ever */
   gint64             grace;          /* microseconds that jobs may go on when it is stopped */
   const char        *key_file;       /* or NULL; so are the others */

@@ -24,6 +24,7 @@ library_status (int code)
     case ZIM_ERROR_NOT_FOUND:
       return 404;
     case ZIM_ERROR_UNSUPPORTED:
+    case ZIM_ERROR_OUT_OF_MEMORY:
       return 422;
     default:
       return 500;

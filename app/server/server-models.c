@@ -19,7 +19,8 @@ struct _ServerModels
   ZimStore     *store;
   ZimDevice    *device;
   ZimPrecision  precision;
-  guint64       budget;
+  guint64       budget;   /* bytes */
+  gboolean      is_limited; /* by the operator, not only by what the device has */
   gint64        keep_alive;
   GPtrArray    *models;   /* of ServerModel; the first n_given were named when the server was started */
   guint         n_given;
@@ -74,7 +75,8 @@ server_models_new (ZimDevice    *device,
 
   self->device = g_object_ref (device);
   self->precision = precision;
-  self->budget = budget;
+  self->budget = budget > 0 ? budget : zim_device_get_memory (device);
+  self->is_limited = budget > 0;
   self->keep_alive = keep_alive;
   return self;
 }
@@ -322,30 +324,37 @@ find_oldest (ServerModels *self)
 }
 
 static guint64
-get_loaded_size (ServerModels *self)
+get_size_of_others (ServerModels *self,
+                    ServerModel  *model)
 {
   guint64 size = 0;
 
   for (guint i = 0; i < self->models->len; i++)
     {
-      ServerModel *model = self->models->pdata[i];
+      ServerModel *other = self->models->pdata[i];
 
-      if (model->pipeline != NULL)
-        size += zim_model_get_size (model->model);
+      if (other != model && other->pipeline != NULL)
+        size += zim_model_get_size (other->model);
     }
 
   return size;
 }
 
-/* A model that is larger than the budget alone is tried: its weights are mapped, and may fit all the same. */
+/* Others go until a model, which is in use, has the room that it needs. What is left is its budget; if that is less the
+ * library finds a plan for it, or says that there is none. */
 static void
 make_room (ServerModels *self,
-           guint64       size)
+           ServerModel  *model,
+           guint64       needed)
 {
   ServerModel *oldest;
+  guint64 others;
 
-  while (get_loaded_size (self) + size > self->budget && (oldest = find_oldest (self)) != NULL)
+  while ((others = get_size_of_others (self, model)) + needed > self->budget && (oldest = find_oldest (self)) != NULL)
     drop (self, oldest);
+
+  if (self->is_limited || others > 0)
+    zim_pipeline_set_memory_budget (model->pipeline, self->budget > others ? self->budget - others : 1);
 }
 
 static gboolean
@@ -355,7 +364,6 @@ load (ServerModels  *self,
 {
   if (model->pipeline == NULL)
     {
-      make_room (self, zim_model_get_size (model->model));
       model->pipeline = zim_pipeline_new (model->model, self->device, error);
       if (model->pipeline == NULL)
         return FALSE;
@@ -367,6 +375,54 @@ load (ServerModels  *self,
   return TRUE;
 }
 
+typedef struct
+{
+  char      *name;
+  ZimParams *params; /* or NULL */
+} Acquisition;
+
+static void
+acquisition_free (Acquisition *acquisition)
+{
+  g_free (acquisition->name);
+  g_clear_object (&acquisition->params);
+  g_free (acquisition);
+}
+
+static void
+planned_cb (GObject      *source,
+            GAsyncResult *result,
+            gpointer      data)
+{
+  g_autoptr(GTask) task = data;
+  ServerModels *self = g_task_get_source_object (task);
+  const Acquisition *acquisition = g_task_get_task_data (task);
+  ServerModel *model = server_models_find (self, acquisition->name);
+  /* A job that cannot be planned says so itself. */
+  guint64 needed = zim_pipeline_plan_memory_finish (ZIM_PIPELINE (source), result, NULL);
+  guint64 weights = zim_model_get_size (model->model);
+
+  /* The CPU's plans are without the weights, which are mapped. */
+  if (zim_device_get_kind (self->device) == ZIM_DEVICE_KIND_CPU)
+    needed += weights;
+  make_room (self, model, MAX (needed, weights));
+  g_task_return_pointer (task, g_object_ref (source), g_object_unref);
+}
+
+/* Whatever its budget was, the plan is to tell what it takes to keep everything where it is. */
+static void
+plan (GTask       *task,
+      ServerModel *model)
+{
+  const Acquisition *acquisition = g_task_get_task_data (task);
+  g_autoptr(ZimParams) params = acquisition->params != NULL ? g_object_ref (acquisition->params)
+                                                            : zim_params_new ("?");
+
+  zim_pipeline_set_memory_budget (model->pipeline, 0);
+  zim_pipeline_plan_memory_async (model->pipeline, params, g_task_get_cancellable (task), planned_cb,
+                                  g_object_ref (task));
+}
+
 static void
 acquired_cb (GObject      *source,
              GAsyncResult *result,
@@ -374,16 +430,16 @@ acquired_cb (GObject      *source,
 {
   ServerModels *self = SERVER_MODELS (source);
   g_autoptr(GTask) task = data;
-  const char *name = g_task_get_task_data (task);
+  const Acquisition *acquisition = g_task_get_task_data (task);
   GError *error = NULL;
   g_autoptr(ZimModel) opened = server_models_open_finish (self, result, &error);
-  ServerModel *model = server_models_find (self, name);
+  ServerModel *model = server_models_find (self, acquisition->name);
 
   if (model == NULL && opened != NULL)
-    model = add_model (self, name, opened);
+    model = add_model (self, acquisition->name, opened);
   if (opened != NULL && load (self, model, &error))
     {
-      g_task_return_pointer (task, g_object_ref (model->pipeline), g_object_unref);
+      plan (task, model);
       return;
     }
 
@@ -395,15 +451,19 @@ acquired_cb (GObject      *source,
 void
 server_models_acquire_async (ServerModels        *self,
                              const char          *name,
+                             ZimParams           *params,
                              GCancellable        *cancellable,
                              GAsyncReadyCallback  callback,
                              gpointer             user_data)
 {
   GTask *task = g_task_new (self, cancellable, callback, user_data);
+  Acquisition *acquisition = g_new0 (Acquisition, 1);
 
+  acquisition->name = g_strdup (name);
+  g_set_object (&acquisition->params, params);
   /* What was loaded has to be released again. */
   g_task_set_check_cancellable (task, FALSE);
-  g_task_set_task_data (task, g_strdup (name), g_free);
+  g_task_set_task_data (task, acquisition, (GDestroyNotify) acquisition_free);
   server_models_open_async (self, name, cancellable, acquired_cb, task);
 }
 

@@ -24,7 +24,8 @@ typedef struct
   gint64       expires_at; /* likewise; G_MAXINT64 for never */
 } ServerModel;
 
-/* budget is how many bytes of weights may be loaded at once, keep_alive how many microseconds they stay after use. */
+/* budget is how many bytes weights and jobs may take, 0 for what the device has; keep_alive how many microseconds models
+ * stay loaded after use. */
 ServerModels *server_models_new            (ZimDevice            *device,
                                             ZimPrecision          precision,
                                             guint64               budget,
@@ -62,9 +63,11 @@ ZimModel     *server_models_open_finish    (ServerModels         *self,
                                             GAsyncResult         *result,
                                             GError              **error);
 
-/* A pipeline of a model, for which others may have to go. It is in use until it is released. */
+/* A pipeline of a model for a job of such parameters (or NULL), for which others may have to go. It is in use until it
+ * is released. */
 void          server_models_acquire_async  (ServerModels         *self,
                                             const char           *name,
+                                            ZimParams            *params,
                                             GCancellable         *cancellable,
                                             GAsyncReadyCallback   callback,
                                             gpointer              user_data);

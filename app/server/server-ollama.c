@@ -169,7 +169,7 @@ resolved_cb (GObject      *source,
     {
       const char *model = load->model;
 
-      server_models_acquire_async (models, model, NULL, loaded_cb, g_steal_pointer (&load));
+      server_models_acquire_async (models, model, NULL, NULL, loaded_cb, g_steal_pointer (&load));
     }
 }
 

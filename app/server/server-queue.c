@@ -316,7 +316,8 @@ start_next (ServerQueue *self)
   self->running->estimate = estimate (self, self->running);
   server_job_begin (self->running);
   update_places (self);
-  server_models_acquire_async (self->models, self->running->model, self->loading, acquired_cb, g_object_ref (self));
+  server_models_acquire_async (self->models, self->running->model, self->running->params, self->loading,
+                               acquired_cb, g_object_ref (self));
 }
 
 /* --- From outside ---------------------------------------------------------------------------------- */

@@ -775,14 +775,14 @@ class Keys(ServerCase):
 
 
 class Models(ServerCase):
-    ARGS = ['--memory', '0.04']
+    ARGS = ['--memory', '60M']
     STORED = ['a', 'b']
 
     def loaded(self):
         return {model['name'] for model in self.server.get('/api/ps').json['models']}
 
     def test_swapping(self):
-        """Each takes 29 MiB, and 41 may be used."""
+        """Each has weights of 29 MiB and takes 14 more for a picture; 60 may be used."""
         for name in ['a', 'b', 'tiny', 'a']:
             answer = self.server.post('/api/generate', {**QUICK, 'model': name, 'stream': False})
             self.assertEqual(answer.status, 200)
@@ -795,13 +795,45 @@ class Models(ServerCase):
 
     def test_removed_while_waiting(self):
         self.server.post('/api/copy', {'source': 'a', 'destination': 'c'})
-        first = self.server.post('/api/jobs', {**LONG, 'model': 'tiny'}).json['id']
+        first = self.server.post('/api/jobs', {**QUICK, 'model': 'tiny', 'steps': 500}).json['id']
         second = self.server.post('/api/jobs', {**QUICK, 'model': 'c'}).json['id']
         self.assertEqual(self.server.delete('/api/delete', {'model': 'c'}).status, 200)
         self.server.delete(f'/api/jobs/{first}')
         job = self.server.wait_for_job(second, 'failed')
         self.assertIn('c:latest', job['error'])
         self.assertEqual(self.server.post('/v1/images/generations', QUICK).status, 200)
+
+
+class Memory(ServerCase):
+    """Weights take 29 MiB, small pictures 14 more, larger ones 26 and 104; 80 may be used."""
+
+    ARGS = ['--memory', '80MiB']
+    STORED = ['tiny-a', 'tiny-b']
+
+    def generate(self, model, side=64):
+        fields = {'prompt': 'a cat', 'model': model, 'steps': 1, 'width': side, 'height': side}
+        return self.server.post('/v1/images/generations', fields)
+
+    def loaded(self):
+        return {model['name'] for model in self.server.get('/api/ps').json['models']
+                if model['expires_at'][:4] < '2100'}
+
+    def test_budget(self):
+        self.assertEqual([self.generate(name).status for name in ['tiny-a', 'tiny-b']], [200, 200])
+        self.assertEqual(self.loaded(), {'tiny-a:latest', 'tiny-b:latest'})
+        # What a picture takes counts, too.
+        self.assertEqual(self.generate('tiny-b', 256).status, 200)
+        self.assertEqual(self.loaded(), {'tiny-b:latest'})
+        answer = self.generate('tiny-b', 512)
+        self.assertEqual((answer.status, answer.json['error']['code']), (422, 'out_of_memory'))
+        self.assertIn('Choose a smaller picture', answer.json['error']['message'])
+        self.assertEqual(self.generate('tiny-a').status, 200)
+        self.assertEqual(self.loaded(), {'tiny-a:latest', 'tiny-b:latest'})
+
+    def test_environment(self):
+        server = Server(served.model, env={**self.env, 'ZIM_MEMORY_BUDGET': '1MiB'})
+        self.assertEqual(server.post('/v1/images/generations', QUICK).status, 422)
+        self.assertEqual(server.stop(), 0)
 
 
 class CommandLine(ServerCase):
