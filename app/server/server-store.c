@@ -68,6 +68,121 @@ reply_status (ServerCall *call,
   server_call_reply_json (call, 200, g_variant_builder_end (&dict));
 }
 
+/* --- What takes long ------------------------------------------------------------------------------- */
+
+/* A model on its way into the store. */
+typedef struct
+{
+  ServerCall   *call;
+  ZimTransfer  *transfer;
+  GCancellable *cancellable;
+  char         *name;      /* of the model */
+  char         *quantize;  /* what its matrices become, or NULL */
+  const char   *status;    /* what lines of progress say */
+  guint64       completed; /* that was told last */
+  guint         tick_id;
+  gboolean      wants_stream;
+} Arrival;
+
+static void
+arrival_free (Arrival *arrival)
+{
+  g_clear_handle_id (&arrival->tick_id, g_source_remove);
+  g_object_unref (arrival->call);
+  g_object_unref (arrival->transfer);
+  g_object_unref (arrival->cancellable);
+  g_free (arrival->name);
+  g_free (arrival->quantize);
+  g_free (arrival);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Arrival, arrival_free)
+
+static gboolean
+tick_cb (gpointer data)
+{
+  Arrival *arrival = data;
+  guint64 completed = zim_transfer_get_completed (arrival->transfer);
+  GVariantBuilder dict;
+
+  if (completed == arrival->completed)
+    return G_SOURCE_CONTINUE;
+  arrival->completed = completed;
+  if (!server_call_is_streaming (arrival->call))
+    server_call_begin_stream (arrival->call, SERVER_STREAM_LINES);
+
+  g_variant_builder_init (&dict, G_VARIANT_TYPE_VARDICT);
+  app_dict_add (&dict, "status", "s", arrival->status);
+  app_dict_add (&dict, "digest", "s", "sha256:model");
+  app_dict_add (&dict, "total", "t", zim_transfer_get_total (arrival->transfer));
+  app_dict_add (&dict, "completed", "t", completed);
+  server_call_send (arrival->call, NULL, g_variant_builder_end (&dict));
+  return G_SOURCE_CONTINUE;
+}
+
+/* Whoever waits is told the end. Takes the arrival; error may be NULL. */
+static void
+finish_arrival (Arrival      *taken,
+                const GError *error)
+{
+  g_autoptr(Arrival) arrival = taken;
+
+  if (error != NULL)
+    {
+      server_call_fail (arrival->call, error);
+      return;
+    }
+  if (!arrival->wants_stream)
+    {
+      reply_status (arrival->call, "success");
+      return;
+    }
+
+  if (!server_call_is_streaming (arrival->call))
+    server_call_begin_stream (arrival->call, SERVER_STREAM_LINES);
+  send_status (arrival->call, "writing manifest");
+  send_status (arrival->call, "success");
+  server_call_end_stream (arrival->call);
+}
+
+static void
+gone_cb (ServerCall   *call,
+         GCancellable *cancellable)
+{
+  g_cancellable_cancel (cancellable);
+}
+
+static void
+stopped_cb (GCancellable *stopped,
+            GCancellable *cancellable)
+{
+  g_cancellable_cancel (cancellable);
+}
+
+/* What has come is kept: who goes away and comes again goes on where it was. */
+static Arrival *
+start_arrival (ServerCall *call,
+               const char *name,
+               const char *status,
+               gboolean    wants_stream)
+{
+  AppServer *server = server_call_get_server (call);
+  Arrival *arrival = g_new0 (Arrival, 1);
+
+  arrival->call = g_object_ref (call);
+  arrival->transfer = zim_transfer_new ();
+  arrival->cancellable = g_cancellable_new ();
+  arrival->name = g_strdup (name);
+  arrival->status = status;
+  arrival->wants_stream = wants_stream;
+  g_signal_connect_object (call, "gone", G_CALLBACK (gone_cb), arrival->cancellable, 0);
+  g_signal_connect_object (server->stopped, "cancelled", G_CALLBACK (stopped_cb), arrival->cancellable, 0);
+  if (wants_stream)
+    arrival->tick_id = g_timeout_add (TICK, tick_cb, arrival);
+  server_call_wait (call);
+  return arrival;
+}
+
 /* --- Copying and creating -------------------------------------------------------------------------- */
 
 /* A copy, and how its end is told. */
@@ -134,12 +249,68 @@ server_store_copy (ServerCall *call,
     start_copy (g_steal_pointer (&copy));
 }
 
+static void
+created_cb (GObject      *source,
+            GAsyncResult *result,
+            gpointer      data)
+{
+  g_autoptr(GError) error = NULL;
+
+  zim_store_create_finish (ZIM_STORE (source), result, &error);
+  finish_arrival (data, error);
+}
+
+static void
+source_opened_cb (GObject      *source,
+                  GAsyncResult *result,
+                  gpointer      data)
+{
+  ServerModels *models = SERVER_MODELS (source);
+  Arrival *arrival = data;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(ZimModel) model = server_models_open_finish (models, result, &error);
+
+  if (model == NULL)
+    finish_arrival (arrival, error);
+  else
+    zim_store_create_async (server_models_get_store (models), arrival->name, model, arrival->quantize, NULL,
+                            arrival->transfer, arrival->cancellable, created_cb, arrival);
+}
+
+static void
+source_resolved_cb (GObject      *source,
+                    GAsyncResult *result,
+                    gpointer      data)
+{
+  ServerModels *models = SERVER_MODELS (source);
+  Arrival *arrival = data;
+  g_autoptr(GError) error = NULL;
+  g_autofree char *name = server_models_resolve_finish (models, result, &error);
+
+  if (name == NULL)
+    finish_arrival (arrival, error);
+  else
+    server_models_open_async (models, name, arrival->cancellable, source_opened_cb, arrival);
+}
+
+/* The weights are computed again, which may take minutes; a copy takes no time. */
+static void
+start_quantizing (const Copy *copy,
+                  const char *quantize)
+{
+  Arrival *arrival = start_arrival (copy->call, copy->destination, "quantizing model", copy->wants_stream);
+
+  arrival->quantize = g_strdup (quantize);
+  server_models_resolve_async (server_call_get_server (copy->call)->models, copy->source, source_resolved_cb, arrival);
+}
+
 /* A model is made of one that is there. Folders and files are the command line's: no request names one. */
 void
 server_store_create (ServerCall *call,
                      GVariant   *body)
 {
-  static const char *const unsupported[] = { "files", "adapters", "quantize", "modelfile", "path" };
+  static const char *const unsupported[] = { "files", "adapters", "modelfile", "path" };
+  g_autofree char *quantize = NULL;
   g_autoptr(Copy) copy = g_new0 (Copy, 1);
   g_autoptr(GError) error = NULL;
 
@@ -161,8 +332,11 @@ server_store_create (ServerCall *call,
   if (!need_text (call, body, "model", "name", &copy->destination) ||
       !need_text (call, body, "from", NULL, &copy->source))
     return;
-  if (!app_dict_read_flag (body, "stream", &copy->wants_stream, &error))
+  if (!app_dict_read_flag (body, "stream", &copy->wants_stream, &error) ||
+      !app_dict_read_text (body, "quantize", &quantize, &error))
     server_call_fail (call, error);
+  else if (quantize != NULL && *quantize != '\0')
+    start_quantizing (copy, quantize);
   else
     start_copy (g_steal_pointer (&copy));
 }
@@ -222,113 +396,26 @@ server_store_delete (ServerCall *call,
 
 /* --- Pulling --------------------------------------------------------------------------------------- */
 
-typedef struct
-{
-  ServerCall   *call;
-  ZimTransfer  *transfer;
-  GCancellable *cancellable;
-  guint64       completed; /* that was told last */
-  guint         tick_id;
-  gboolean      wants_stream;
-} Pull;
-
-static void
-pull_free (Pull *pull)
-{
-  g_clear_handle_id (&pull->tick_id, g_source_remove);
-  g_object_unref (pull->call);
-  g_object_unref (pull->transfer);
-  g_object_unref (pull->cancellable);
-  g_free (pull);
-}
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (Pull, pull_free)
-
-static gboolean
-tick_cb (gpointer data)
-{
-  Pull *pull = data;
-  guint64 completed = zim_transfer_get_completed (pull->transfer);
-  GVariantBuilder dict;
-
-  if (completed == pull->completed)
-    return G_SOURCE_CONTINUE;
-  pull->completed = completed;
-  if (!server_call_is_streaming (pull->call))
-    {
-      server_call_begin_stream (pull->call, SERVER_STREAM_LINES);
-      send_status (pull->call, "pulling manifest");
-    }
-
-  g_variant_builder_init (&dict, G_VARIANT_TYPE_VARDICT);
-  app_dict_add (&dict, "status", "s", "pulling model");
-  app_dict_add (&dict, "digest", "s", "sha256:model");
-  app_dict_add (&dict, "total", "t", zim_transfer_get_total (pull->transfer));
-  app_dict_add (&dict, "completed", "t", completed);
-  server_call_send (pull->call, NULL, g_variant_builder_end (&dict));
-  return G_SOURCE_CONTINUE;
-}
-
 static void
 pulled_cb (GObject      *source,
            GAsyncResult *result,
            gpointer      data)
 {
-  g_autoptr(Pull) pull = data;
   g_autoptr(GError) error = NULL;
 
-  if (!zim_store_pull_finish (ZIM_STORE (source), result, &error))
-    {
-      server_call_fail (pull->call, error);
-      return;
-    }
-  if (!pull->wants_stream)
-    {
-      reply_status (pull->call, "success");
-      return;
-    }
-
-  if (!server_call_is_streaming (pull->call))
-    server_call_begin_stream (pull->call, SERVER_STREAM_LINES);
-  send_status (pull->call, "writing manifest");
-  send_status (pull->call, "success");
-  server_call_end_stream (pull->call);
+  zim_store_pull_finish (ZIM_STORE (source), result, &error);
+  finish_arrival (data, error);
 }
 
 static void
-gone_cb (ServerCall   *call,
-         GCancellable *cancellable)
+pull (ServerCall *call,
+      const char *name,
+      gboolean    wants_stream)
 {
-  g_cancellable_cancel (cancellable);
-}
+  ZimStore *store = server_models_get_store (server_call_get_server (call)->models);
+  Arrival *arrival = start_arrival (call, name, "pulling model", wants_stream);
 
-static void
-stopped_cb (GCancellable *stopped,
-            GCancellable *cancellable)
-{
-  g_cancellable_cancel (cancellable);
-}
-
-/* What has come is kept: who goes away and comes again goes on where it was. */
-static void
-start_pull (ServerCall *call,
-            const char *name,
-            gboolean    wants_stream)
-{
-  AppServer *server = server_call_get_server (call);
-  Pull *pull = g_new0 (Pull, 1);
-
-  pull->call = g_object_ref (call);
-  pull->transfer = zim_transfer_new ();
-  pull->cancellable = g_cancellable_new ();
-  pull->wants_stream = wants_stream;
-  g_signal_connect_object (call, "gone", G_CALLBACK (gone_cb), pull->cancellable, 0);
-  g_signal_connect_object (server->stopped, "cancelled", G_CALLBACK (stopped_cb), pull->cancellable, 0);
-  if (wants_stream)
-    pull->tick_id = g_timeout_add (TICK, tick_cb, pull);
-  server_call_wait (call);
-  zim_store_pull_async (server_models_get_store (server->models), name, NULL, pull->transfer, pull->cancellable,
-                        pulled_cb, pull);
+  zim_store_pull_async (store, name, NULL, arrival->transfer, arrival->cancellable, pulled_cb, arrival);
 }
 
 /* Whether a name asks a server that is known to the library. Whoever may pull must not make this machine speak to any
@@ -362,8 +449,8 @@ server_store_pull (ServerCall *call,
   else
     app_dict_read_flag (body, "stream", &wants_stream, &error);
 
-  if (error != NULL)
-    server_call_fail (call, error);
+  if (error == NULL)
+    pull (call, name, wants_stream);
   else
-    start_pull (call, name, wants_stream);
+    server_call_fail (call, error);
 }

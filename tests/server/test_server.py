@@ -13,11 +13,15 @@ import socket
 import ssl
 import struct
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 import unittest
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'cli'))
+
+import pull_server
 import served
 from served import LONG, QUICK, TIMEOUT, ZIMAGE, Server, ServerCase, environment, parse_events
 
@@ -304,13 +308,82 @@ class Ollama(ServerCase):
     def test_create_of_files(self):
         """No path of a request reaches the file system."""
         for fields in [{'from': served.model}, {'from': './tiny'}, {'files': {'a': 'sha256:0'}}, {'path': '/etc'},
-                       {'modelfile': 'FROM /etc'}, {'quantize': 'q4', 'from': 'stored'}]:
+                       {'modelfile': 'FROM /etc'}, {'from': served.model, 'quantize': 'q8_0'},
+                       {'from': './tiny', 'quantize': 'q8_0'}, {'from': 'none', 'quantize': 'q8_0'}]:
             answer = self.server.post('/api/create', {'model': 'new', **fields})
             self.assertIn(answer.status, (400, 404), answer.data)
+
+    def test_quantize(self):
+        lines = self.server.post('/api/create', {'model': 'small', 'from': 'stored', 'quantize': 'q8_0'}).data
+        self.assertEqual(json.loads(lines.splitlines()[-1]), {'status': 'success'})
+        details = self.server.post('/api/show', {'model': 'small'}).json['details']
+        self.assertEqual(details['quantization_level'], 'Q8_0')
+        sizes = {model['name']: model['size'] for model in self.server.get('/api/tags').json['models']}
+        self.assertLess(sizes['small:latest'], sizes['stored:latest'])
+        self.assertEqual(self.generate(model='small', stream=False).status, 200)
+        fields = {'model': 'small', 'from': 'stored', 'stream': False}
+        self.assertEqual(self.server.post('/api/create', {**fields, 'quantize': 'int8'}).json, {'status': 'success'})
+        for quantize, status in [('q5', 422), ('bf16', 422), (8, 400), ([], 400)]:
+            answer = self.server.post('/api/create', {**fields, 'quantize': quantize})
+            self.assertEqual(answer.status, status, answer.data)
+        self.server.delete('/api/delete', {'model': 'small'})
 
     def test_pull_of_other_hosts(self):
         for name in ['127.0.0.1:1/a/b', 'example.org/a/b', '169.254.169.254/latest/meta-data', '../x', '']:
             self.assertEqual(self.server.post('/api/pull', {'model': name}).status, 400, name)
+
+
+class Pull(ServerCase):
+    """Models that the server fetches, from a hub in this process."""
+
+    @classmethod
+    def setUpClass(cls):
+        served.set_up_model()
+        cls.hub = pull_server.Server(served.work, served.model)
+        cls.store = tempfile.mkdtemp(prefix='zimage-store-')
+        cls.env = environment(cls.store, HF_ENDPOINT=cls.hub.url)
+        cls.server = Server(env=cls.env)
+
+    @classmethod
+    def tearDownClass(cls):
+        super().tearDownClass()
+        cls.hub.shutdown()
+        cls.hub.server_close()
+
+    def test_stream(self):
+        self.hub.pause = 0.3
+        answer = self.server.post('/api/pull', {'model': 'hf.co/a/b'})
+        self.hub.pause = 0
+        self.assertEqual((answer.status, answer.headers['Content-Type']), (200, 'application/x-ndjson'))
+        lines = [json.loads(line) for line in answer.data.splitlines()]
+        self.assertEqual([line['status'] for line in lines[-2:]], ['writing manifest', 'success'])
+        completed = [line['completed'] for line in lines if line['status'] == 'pulling model']
+        self.assertGreater(len(completed), 0)
+        self.assertEqual(completed, sorted(completed))
+        self.assertIn('hf.co/a/b:latest', [model['name'] for model in self.server.get('/api/tags').json['models']])
+        picture = self.server.post('/v1/images/generations', {**QUICK, 'model': 'hf.co/a/b', 'seed': 1})
+        self.assertEqual(picture.status, 200)
+
+    def test_whole(self):
+        answer = self.server.post('/api/pull', {'model': 'hf.co/c/d', 'stream': False})
+        self.assertEqual((answer.status, answer.json), (200, {'status': 'success'}))
+        self.assertEqual(self.server.get('/v1/models/hf.co/c/d').status, 200)
+
+    def test_cancel_and_again(self):
+        """Whoever goes away and comes again does not begin anew."""
+        self.hub.pause = 0.3
+        with self.server.open('POST', '/api/pull', {'model': 'hf.co/e/f'}):
+            self.server.wait_for(lambda: any('/e/f/' in path for path, _ in self.hub.asked))
+        self.server.wait_for(lambda: 'path=/api/pull status=499' in '\n'.join(self.server.lines))
+        self.hub.pause = 0
+        answer = self.server.post('/api/pull', {'model': 'hf.co/e/f', 'stream': False})
+        self.assertEqual(answer.json, {'status': 'success'})
+
+    def test_command_line(self):
+        env = {**self.env, 'ZIMAGE_MODELS': '/nonexistent', 'ZIMAGE_HOST': f'127.0.0.1:{self.server.port}'}
+        result = subprocess.run([ZIMAGE, 'pull', 'hf.co/g/h'], env=env, capture_output=True, timeout=TIMEOUT,
+                                check=True)
+        self.assertTrue(result.stderr.decode().endswith('success\n'), result.stderr)
 
 
 class Jobs(ServerCase):
