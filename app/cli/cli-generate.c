@@ -155,6 +155,28 @@ print_json (ZimPipeline *pipeline,
   g_print ("%s\n", json);
 }
 
+int
+cli_generate_save (ZimImage        *image,
+                   guint            index,
+                   guint            n,
+                   double           seconds,
+                   const CliOutput *output,
+                   GVariantBuilder *saved)
+{
+  g_autoptr(GError) error = NULL;
+  g_autofree char *path = cli_output_save (output, image, index, n, &error);
+
+  if (path == NULL)
+    return cli_report (error);
+
+  g_variant_builder_add_value (saved, image_to_variant (image, path));
+  if (output->json || cli_output_is_stdout (output))
+    return CLI_EXIT_OK;
+  cli_inline_show (zim_image_get_pixbuf (image));
+  print_saved (output, image, path, seconds);
+  return CLI_EXIT_OK;
+}
+
 /* Saves everything that can be saved, even after one picture could not. */
 static int
 save_images (ZimPipeline     *pipeline,
@@ -170,20 +192,9 @@ save_images (ZimPipeline     *pipeline,
   for (guint i = 0; i < n; i++)
     {
       g_autoptr(ZimImage) image = g_list_model_get_item (images, i);
-      g_autoptr(GError) error = NULL;
-      g_autofree char *path = cli_output_save (output, image, i, n, &error);
+      int result = cli_generate_save (image, i, n, seconds, output, &saved);
 
-      if (path == NULL)
-        {
-          code = cli_report (error);
-          continue;
-        }
-
-      g_variant_builder_add_value (&saved, image_to_variant (image, path));
-      if (output->json || cli_output_is_stdout (output))
-        continue;
-      cli_inline_show (zim_image_get_pixbuf (image));
-      print_saved (output, image, path, seconds);
+      code = result != CLI_EXIT_OK ? result : code;
     }
 
   if (output->json)

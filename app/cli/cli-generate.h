@@ -16,6 +16,15 @@ G_BEGIN_DECLS
 int cli_generate_check (ZimParams       *params,
                         const CliOutput *output);
 
+/* Saves one of n pictures, shows it and tells of it. What --json prints of it is added to saved (aa{sv}). Returns the
+ * exit code. */
+int cli_generate_save  (ZimImage        *image,
+                        guint            index,
+                        guint            n,
+                        double           seconds,
+                        const CliOutput *output,
+                        GVariantBuilder *saved);
+
 /* Runs a job, shows its progress, saves and shows its pictures. Returns the exit code. */
 int cli_generate       (ZimPipeline     *pipeline,
                         ZimParams       *params,

@@ -18,7 +18,7 @@
 
 typedef struct
 {
-  ZimPipeline     *pipeline;
+  const CliMaker  *maker;
   ZimParams       *params;
   const CliOutput *output;
   gboolean         is_over;
@@ -144,12 +144,9 @@ static void
 run_show (Session *self,
           char    *arguments)
 {
-  ZimDevice *device = zim_pipeline_get_device (self->pipeline);
   g_autoptr(GPtrArray) table = cli_table_new ();
 
-  cli_table_add (table, _("Model"), zim_model_get_name (zim_pipeline_get_model (self->pipeline)), NULL);
-  cli_table_add (table, _("Device"), zim_device_get_name (device), NULL);
-  cli_table_add (table, _("Precision"), cli_precision_name (self->pipeline), NULL);
+  self->maker->describe (self->maker->data, table);
   cli_table_print (table);
 
   g_print (_("Settings\n"));
@@ -265,7 +262,7 @@ run_prompt (Session    *self,
 
   zim_params_set_prompt (params, prompt);
   if (cli_generate_check (params, self->output) == CLI_EXIT_OK)
-    cli_generate (self->pipeline, params, self->output);
+    self->maker->generate (self->maker->data, params, self->output);
 }
 
 static void
@@ -281,12 +278,12 @@ run_line (Session *self,
 }
 
 int
-cli_interactive (ZimPipeline     *pipeline,
+cli_interactive (const CliMaker  *maker,
                  ZimParams       *params,
                  const CliOutput *output)
 {
   g_autofree char *history_file = get_history_file ();
-  Session self = { pipeline, params, output, FALSE };
+  Session self = { maker, params, output, FALSE };
 
   cli_line_begin (complete, history_file);
   g_print (_("Describe a picture; “/help” lists the commands.\n"));

@@ -11,8 +11,19 @@
 
 G_BEGIN_DECLS
 
+/* Who makes the pictures. */
+typedef struct
+{
+  int  (*generate) (gpointer         data,
+                    ZimParams       *params,
+                    const CliOutput *output);
+  void (*describe) (gpointer         data,
+                    GPtrArray       *table); /* of cli_table_new (): adds what “/show” tells of it */
+  gpointer data;
+} CliMaker;
+
 /* Asks for prompts until the user leaves. The parameters are what they start from, and are changed by “/set”. */
-int cli_interactive (ZimPipeline     *pipeline,
+int cli_interactive (const CliMaker  *maker,
                      ZimParams       *params,
                      const CliOutput *output);
 

@@ -9,14 +9,14 @@
 
 #include <glib/gi18n.h>
 #include <glib/gstdio.h>
+#include <math.h>
 #include <string.h>
 
 #include "app-fields.h"
-#include "app-format.h"
 #include "app-json.h"
 #include "app-params.h"
 #include "cli.h"
-#include "cli-inline.h"
+#include "cli-generate.h"
 #include "cli-progress.h"
 #include "cli-remote.h"
 #include "cli-wait.h"
@@ -179,43 +179,48 @@ decode (const char  *base64,
 
 static int
 save_picture (GVariant        *picture,
-              const CliOutput *output,
               guint            index,
-              guint            n)
+              guint            n,
+              double           seconds,
+              const CliOutput *output,
+              GVariantBuilder *saved)
 {
   g_autofree char *base64 = NULL;
-  g_autofree char *path = NULL;
-  g_autofree char *shown = NULL;
   g_autoptr(GError) error = NULL;
   g_autoptr(ZimImage) image = NULL;
 
   if (g_variant_is_of_type (picture, G_VARIANT_TYPE_VARDICT))
     app_dict_read_text (picture, "b64_json", &base64, NULL);
   image = decode (base64 != NULL ? base64 : "", &error);
-  path = image != NULL ? cli_output_save (output, image, index, n, &error) : NULL;
-  if (path == NULL)
-    return cli_report (error);
-  if (cli_output_is_stdout (output))
-    return CLI_EXIT_OK;
+  return image != NULL ? cli_generate_save (image, index, n, seconds, output, saved) : cli_report (error);
+}
 
-  shown = g_filename_display_name (path);
-  if (output->quiet)
-    g_print ("%s\n", shown);
-  else
-    {
-      cli_inline_show (zim_image_get_pixbuf (image));
-      g_print (_("Image saved to: %s (seed %lld, %dx%d)\n"), shown, (long long) zim_image_get_seed (image),
-               gdk_pixbuf_get_width (zim_image_get_pixbuf (image)),
-               gdk_pixbuf_get_height (zim_image_get_pixbuf (image)));
-    }
-  return CLI_EXIT_OK;
+static void
+print_json (AppClient  *client,
+            const char *model,
+            double      seconds,
+            GVariant   *images)
+{
+  GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
+  g_autofree char *json = NULL;
+
+  app_dict_add (&builder, "model", "s", model);
+  app_dict_add (&builder, "server", "s", app_client_get_url (client));
+  app_dict_add (&builder, "seconds", "d", round (seconds * 1e3) / 1e3);
+  app_dict_add_value (&builder, "images", images);
+  json = app_variant_to_json (g_variant_builder_end (&builder));
+  g_print ("%s\n", json);
 }
 
 static int
 save_pictures (GVariant        *answer,
+               AppClient       *client,
+               const char      *model,
+               double           seconds,
                const CliOutput *output)
 {
   g_autoptr(GVariant) data = g_variant_lookup_value (answer, "data", G_VARIANT_TYPE ("av"));
+  GVariantBuilder saved = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("aa{sv}"));
   gsize n = data != NULL ? g_variant_n_children (data) : 0;
   int code = CLI_EXIT_OK;
 
@@ -223,13 +228,16 @@ save_pictures (GVariant        *answer,
     {
       g_autoptr(GVariant) boxed = g_variant_get_child_value (data, i);
       g_autoptr(GVariant) picture = g_variant_get_variant (boxed);
-
-      int saved = save_picture (picture, output, (guint) i, (guint) n);
+      int result = save_picture (picture, (guint) i, (guint) n, seconds, output, &saved);
 
       /* One that fails does not keep the others. */
-      if (saved != CLI_EXIT_OK)
-        code = saved;
+      code = result != CLI_EXIT_OK ? result : code;
     }
+
+  if (output->json)
+    print_json (client, model, seconds, g_variant_builder_end (&saved));
+  else
+    g_variant_builder_clear (&saved);
   return code;
 }
 
@@ -254,6 +262,7 @@ cli_remote_run (AppClient       *client,
                 ZimParams       *params,
                 const CliOutput *output)
 {
+  gint64 start = g_get_monotonic_time ();
   g_autoptr(CliWait) wait = cli_wait_new ();
   g_autoptr(GError) error = NULL;
   g_autoptr(CliProgress) progress = output->quiet ? NULL : cli_progress_new (NULL);
@@ -263,7 +272,8 @@ cli_remote_run (AppClient       *client,
 
   g_clear_pointer (&progress, cli_progress_free);
   if (answer != NULL)
-    return save_pictures (answer, output);
+    return save_pictures (answer, client, model, (double) (g_get_monotonic_time () - start) / G_TIME_SPAN_SECOND,
+                          output);
   if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
     g_printerr (_("zimage: Cancelled\n"));
   return cli_wait_get_exit_code (wait, cli_report (error));

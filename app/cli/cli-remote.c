@@ -146,26 +146,6 @@ make_body (const char *member,
 }
 
 int
-cli_remote_show (AppClient  *client,
-                 const char *name,
-                 gboolean    verbose)
-{
-  GVariantBuilder body;
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) answer = NULL;
-
-  g_variant_builder_init (&body, G_VARIANT_TYPE_VARDICT);
-  app_dict_add (&body, "model", "s", name);
-  app_dict_add (&body, "verbose", "b", verbose);
-  answer = app_client_ask (client, "POST", "/api/show", g_variant_builder_end (&body), &error);
-  if (answer == NULL)
-    return cli_report (error);
-
-  print_json (answer);
-  return CLI_EXIT_OK;
-}
-
-int
 cli_remote_copy (AppClient  *client,
                  const char *source,
                  const char *destination)

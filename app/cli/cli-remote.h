@@ -28,9 +28,6 @@ int        cli_remote_run  (AppClient        *client,
                             const CliOutput  *output);
 int        cli_remote_list (AppClient        *client,
                             gboolean          json);
-int        cli_remote_show (AppClient        *client,
-                            const char       *name,
-                            gboolean          verbose);
 int        cli_remote_copy (AppClient        *client,
                             const char       *source,
                             const char       *destination);

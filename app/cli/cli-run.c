@@ -17,6 +17,7 @@
 #include "cli-interactive.h"
 #include "cli-pull.h"
 #include "cli-remote.h"
+#include "cli-text.h"
 #include "cli-wait.h"
 
 #define STDIN_MAX (1 << 20) /* bytes of a prompt */
@@ -337,14 +338,71 @@ open_pipeline (const Options *options,
   return pipeline;
 }
 
-/* --- A server ------------------------------------------------------------------------------------------ */
+/* --- Prompt after prompt --------------------------------------------------------------------------- */
+
+static int
+generate_cb (gpointer         pipeline,
+             ZimParams       *params,
+             const CliOutput *output)
+{
+  return cli_generate (pipeline, params, output);
+}
+
+static void
+describe_cb (gpointer   pipeline,
+             GPtrArray *table)
+{
+  cli_table_add (table, _("Model"), zim_model_get_name (zim_pipeline_get_model (pipeline)), NULL);
+  cli_table_add (table, _("Device"), zim_device_get_name (zim_pipeline_get_device (pipeline)), NULL);
+  cli_table_add (table, _("Precision"), cli_precision_name (pipeline), NULL);
+}
+
+/* Whether prompts can be asked for. Otherwise says what is expected. */
+static gboolean
+can_ask (const Options   *options,
+         const CliOutput *output)
+{
+  if (isatty (STDOUT_FILENO) && !options->json && !cli_output_is_stdout (output))
+    return TRUE;
+  cli_usage_error ("run", _("a prompt is expected: zimage run MODEL \"a sunset over mountains\""));
+  return FALSE;
+}
+
+/* --- A server -------------------------------------------------------------------------------------- */
+
+/* A server, and the model that it is asked for. */
+typedef struct
+{
+  AppClient  *client;
+  const char *model;
+} Remote;
+
+static int
+remote_generate_cb (gpointer         data,
+                    ZimParams       *params,
+                    const CliOutput *output)
+{
+  const Remote *remote = data;
+
+  return cli_remote_run (remote->client, remote->model, params, output);
+}
+
+static void
+remote_describe_cb (gpointer   data,
+                    GPtrArray *table)
+{
+  const Remote *remote = data;
+
+  cli_table_add (table, _("Model"), remote->model, NULL);
+  cli_table_add (table, _("Server"), app_client_get_url (remote->client), NULL);
+}
 
 /* What only the machine that computes can do or know. */
 static gboolean
 is_local (const Options *options)
 {
   return options->device != NULL || options->precision != NULL || options->memory_budget != NULL ||
-         options->dump != NULL || options->json ||
+         options->dump != NULL ||
          options->text_encoder != NULL || options->vae != NULL || options->tokenizer != NULL ||
          options->variant != NULL;
 }
@@ -355,14 +413,16 @@ run_remote (const Options   *options,
             ZimParams       *params,
             const CliOutput *output)
 {
+  Remote remote = { client, options->arguments[0] };
+  const CliMaker maker = { remote_generate_cb, remote_describe_cb, &remote };
   g_autoptr(GError) error = NULL;
   int code;
 
   if (is_local (options))
-    return cli_usage_error ("run", _("a server decides on device, precision and files, and prints no JSON; without "
-                                     "--host and ZIMAGE_HOST this machine does it"));
+    return cli_usage_error ("run", _("a server decides on device, precision and files; without --host and ZIMAGE_HOST "
+                                     "this machine does it"));
   if (is_interactive (options))
-    return cli_usage_error ("run", _("a prompt is expected: zimage run MODEL \"a sunset over mountains\""));
+    return can_ask (options, output) ? cli_interactive (&maker, params, output) : CLI_EXIT_USAGE;
   if (!set_prompt (options, params, &error))
     return cli_report (error);
   code = cli_generate_check (params, output);
@@ -398,13 +458,15 @@ run_interactive (const Options   *options,
                  const CliOutput *output)
 {
   g_autoptr(ZimPipeline) pipeline = NULL;
+  CliMaker maker = { generate_cb, describe_cb, NULL };
   int code;
 
-  if (!isatty (STDOUT_FILENO) || options->json || cli_output_is_stdout (output))
-    return cli_usage_error ("run", _("a prompt is expected: zimage run MODEL \"a sunset over mountains\""));
+  if (!can_ask (options, output))
+    return CLI_EXIT_USAGE;
 
   pipeline = open_pipeline (options, precision, &code);
-  return pipeline != NULL ? cli_interactive (pipeline, params, output) : code;
+  maker.data = pipeline;
+  return pipeline != NULL ? cli_interactive (&maker, params, output) : code;
 }
 
 static int

@@ -10,6 +10,7 @@
 #include "app-fields.h"
 #include "app-format.h"
 #include "app-json.h"
+#include "app-params.h"
 #include "cli.h"
 #include "cli-remote.h"
 #include "cli-text.h"
@@ -40,11 +41,33 @@ options_clear (Options *options)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Options, options_clear)
 
-static const char *
-get_variant (ZimModel *model)
+/* What is told of a model, whoever has it. */
+typedef struct
 {
-  return app_enum_nick (ZIM_TYPE_VARIANT, zim_model_get_variant (model));
+  char     *name;
+  char     *variant;
+  char     *quantization;
+  gint64    n_parameters;
+  gint64    size;     /* bytes */
+  gint64    width;
+  gint64    height;
+  gint64    steps;
+  double    guidance;
+  GVariant *tensors;  /* a(ssaxt), or NULL */
+} Facts;
+
+static void
+facts_clear (Facts *facts)
+{
+  g_free (facts->name);
+  g_free (facts->variant);
+  g_free (facts->quantization);
+  g_clear_pointer (&facts->tensors, g_variant_unref);
 }
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Facts, facts_clear)
+
+/* --- Printing -------------------------------------------------------------------------------------- */
 
 /* “6.2B”, “14.6M” */
 static char *
@@ -70,9 +93,8 @@ format_shape (GVariant *shape)
 }
 
 static void
-print_tensors (ZimModel *model)
+print_tensors (GVariant *tensors)
 {
-  g_autoptr(GVariant) tensors = zim_model_list_tensors (model);
   g_autoptr(GPtrArray) table = cli_table_new ();
   GVariantIter iter;
   const char *name, *type;
@@ -94,37 +116,34 @@ print_tensors (ZimModel *model)
 }
 
 static void
-print_table (ZimModel *model,
-             gboolean  verbose)
+print_table (const Facts *facts)
 {
   g_autoptr(GPtrArray) table = cli_table_new ();
-  g_autofree char *parameters = format_count (zim_model_get_n_parameters (model));
-  g_autofree char *size = app_format_memory (zim_model_get_size (model));
-  g_autofree char *picture = g_strdup_printf ("%dx%d", zim_model_get_default_width (model),
-                                              zim_model_get_default_height (model));
-  g_autofree char *steps = g_strdup_printf ("%d", zim_model_get_default_steps (model));
-  g_autofree char *guidance = app_format_number (zim_model_get_default_guidance (model), 1);
+  g_autofree char *parameters = format_count ((guint64) facts->n_parameters);
+  g_autofree char *size = app_format_memory ((guint64) facts->size);
+  g_autofree char *picture = g_strdup_printf ("%dx%d", (int) facts->width, (int) facts->height);
+  g_autofree char *steps = g_strdup_printf ("%d", (int) facts->steps);
+  g_autofree char *guidance = app_format_number (facts->guidance, 1);
 
-  cli_table_add (table, _("model"), zim_model_get_name (model), NULL);
+  cli_table_add (table, _("model"), facts->name, NULL);
   cli_table_add (table, _("architecture"), ARCHITECTURE, NULL);
-  cli_table_add (table, _("variant"), get_variant (model), NULL);
+  cli_table_add (table, _("variant"), facts->variant, NULL);
   cli_table_add (table, _("parameters"), parameters, NULL);
-  cli_table_add (table, _("quantization"), zim_model_get_quantization (model), NULL);
+  cli_table_add (table, _("quantization"), facts->quantization, NULL);
   cli_table_add (table, _("size"), size, NULL);
   cli_table_add (table, _("picture"), picture, NULL);
   cli_table_add (table, _("steps"), steps, NULL);
   cli_table_add (table, _("guidance"), guidance, NULL);
   cli_table_add (table, _("capabilities"), "image", NULL);
   cli_table_print (table);
-  if (verbose)
-    print_tensors (model);
+  if (facts->tensors != NULL)
+    print_tensors (facts->tensors);
 }
 
 static GVariant *
-tensors_to_variant (ZimModel *model)
+tensors_to_variant (GVariant *tensors)
 {
   GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("aa{sv}"));
-  g_autoptr(GVariant) tensors = zim_model_list_tensors (model);
   GVariantIter iter;
   const char *name, *type;
   GVariant *shape;
@@ -144,38 +163,30 @@ tensors_to_variant (ZimModel *model)
 }
 
 static void
-add_text (GVariantBuilder *builder,
-          const char      *key,
-          const char      *text)
-{
-  g_variant_builder_add (builder, "{sv}", key, g_variant_new_string (text));
-}
-
-static void
-print_json (ZimModel *model,
-            gboolean  verbose)
+print_json (const Facts *facts)
 {
   GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
   g_autofree char *json = NULL;
 
-  add_text (&builder, "model", zim_model_get_name (model));
-  add_text (&builder, "architecture", ARCHITECTURE);
-  add_text (&builder, "variant", get_variant (model));
-  g_variant_builder_add (&builder, "{sv}", "parameters", g_variant_new_uint64 (zim_model_get_n_parameters (model)));
-  add_text (&builder, "quantization", zim_model_get_quantization (model));
-  g_variant_builder_add (&builder, "{sv}", "size", g_variant_new_uint64 (zim_model_get_size (model)));
-  g_variant_builder_add (&builder, "{sv}", "width", g_variant_new_int32 (zim_model_get_default_width (model)));
-  g_variant_builder_add (&builder, "{sv}", "height", g_variant_new_int32 (zim_model_get_default_height (model)));
-  g_variant_builder_add (&builder, "{sv}", "steps", g_variant_new_int32 (zim_model_get_default_steps (model)));
-  g_variant_builder_add (&builder, "{sv}", "guidance_scale",
-                         g_variant_new_double (zim_model_get_default_guidance (model)));
-  g_variant_builder_add (&builder, "{sv}", "capabilities", g_variant_new_strv ((const char *[]) { "image" }, 1));
-  if (verbose)
-    g_variant_builder_add (&builder, "{sv}", "tensors", tensors_to_variant (model));
+  app_dict_add (&builder, "model", "s", facts->name);
+  app_dict_add (&builder, "architecture", "s", ARCHITECTURE);
+  app_dict_add (&builder, "variant", "s", facts->variant);
+  app_dict_add (&builder, "parameters", "x", facts->n_parameters);
+  app_dict_add (&builder, "quantization", "s", facts->quantization);
+  app_dict_add (&builder, "size", "x", facts->size);
+  app_dict_add (&builder, "width", "x", facts->width);
+  app_dict_add (&builder, "height", "x", facts->height);
+  app_dict_add (&builder, "steps", "x", facts->steps);
+  app_dict_add (&builder, "guidance_scale", "d", facts->guidance);
+  app_dict_add_value (&builder, "capabilities", g_variant_new_strv ((const char *[]) { "image" }, 1));
+  if (facts->tensors != NULL)
+    app_dict_add_value (&builder, "tensors", tensors_to_variant (facts->tensors));
 
   json = app_variant_to_json (g_variant_builder_end (&builder));
   g_print ("%s\n", json);
 }
+
+/* --- A model of this machine ----------------------------------------------------------------------- */
 
 static ZimModel *
 open_model (const Options  *options,
@@ -198,7 +209,8 @@ open_model (const Options  *options,
 }
 
 static int
-show (const Options *options)
+find_facts (const Options *options,
+            Facts         *facts)
 {
   g_autoptr(CliWait) wait = cli_wait_new ();
   g_autoptr(GError) error = NULL;
@@ -207,12 +219,116 @@ show (const Options *options)
   if (model == NULL)
     return cli_wait_get_exit_code (wait, cli_report (error));
 
-  if (options->json)
-    print_json (model, options->verbose);
-  else
-    print_table (model, options->verbose);
+  facts->name = g_strdup (zim_model_get_name (model));
+  facts->variant = g_strdup (app_enum_nick (ZIM_TYPE_VARIANT, zim_model_get_variant (model)));
+  facts->quantization = g_strdup (zim_model_get_quantization (model));
+  facts->n_parameters = (gint64) zim_model_get_n_parameters (model);
+  facts->size = (gint64) zim_model_get_size (model);
+  facts->width = zim_model_get_default_width (model);
+  facts->height = zim_model_get_default_height (model);
+  facts->steps = zim_model_get_default_steps (model);
+  facts->guidance = zim_model_get_default_guidance (model);
+  if (options->verbose)
+    facts->tensors = zim_model_list_tensors (model);
   return CLI_EXIT_OK;
 }
+
+/* --- A model of a server --------------------------------------------------------------------------- */
+
+static char *
+read_text (GVariant   *dict,
+           const char *name)
+{
+  char *text = NULL;
+
+  app_dict_read_text (dict, name, &text, NULL);
+  return text != NULL ? text : g_strdup ("");
+}
+
+static GVariant *
+read_shape (GVariant *tensor)
+{
+  GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("ax"));
+  g_autoptr(GVariant) shape = g_variant_lookup_value (tensor, "shape", G_VARIANT_TYPE ("av"));
+
+  for (gsize i = 0; shape != NULL && i < g_variant_n_children (shape); i++)
+    {
+      g_autoptr(GVariant) boxed = g_variant_get_child_value (shape, i);
+      g_autoptr(GVariant) dim = g_variant_get_variant (boxed);
+
+      g_variant_builder_add (&builder, "x", g_variant_is_of_type (dim, G_VARIANT_TYPE_INT64) ? g_variant_get_int64 (dim)
+                                                                                           : (gint64) 0);
+    }
+  return g_variant_builder_end (&builder);
+}
+
+static GVariant *
+read_tensors (GVariant *answer)
+{
+  GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("a(ssaxt)"));
+  g_autoptr(GVariant) tensors = g_variant_lookup_value (answer, "tensors", G_VARIANT_TYPE ("av"));
+
+  for (gsize i = 0; tensors != NULL && i < g_variant_n_children (tensors); i++)
+    {
+      g_autoptr(GVariant) boxed = g_variant_get_child_value (tensors, i);
+      g_autoptr(GVariant) tensor = g_variant_get_variant (boxed);
+      g_autofree char *name = NULL;
+      g_autofree char *type = NULL;
+      gint64 size = 0;
+
+      if (!g_variant_is_of_type (tensor, G_VARIANT_TYPE_VARDICT))
+        continue;
+      name = read_text (tensor, "name");
+      type = read_text (tensor, "type");
+      app_dict_read_whole (tensor, "size", 0, G_MAXINT64, &size, NULL);
+      g_variant_builder_add (&builder, "(ss@axt)", name, type, read_shape (tensor), (guint64) size);
+    }
+  return g_variant_ref_sink (g_variant_builder_end (&builder));
+}
+
+static void
+read_facts (GVariant *answer,
+            Facts    *facts)
+{
+  g_autoptr(GVariant) nothing = g_variant_ref_sink (g_variant_new ("a{sv}", NULL));
+  g_autoptr(GVariant) info = g_variant_lookup_value (answer, "model_info", G_VARIANT_TYPE_VARDICT);
+  g_autoptr(GVariant) details = g_variant_lookup_value (answer, "details", G_VARIANT_TYPE_VARDICT);
+  GVariant *dict = info != NULL ? info : nothing;
+
+  facts->name = read_text (dict, "general.name");
+  facts->variant = read_text (dict, "image.variant");
+  facts->quantization = read_text (details != NULL ? details : nothing, "quantization_level");
+  app_dict_read_whole (dict, "general.parameter_count", 0, G_MAXINT64, &facts->n_parameters, NULL);
+  app_dict_read_whole (dict, "general.size", 0, G_MAXINT64, &facts->size, NULL);
+  app_dict_read_whole (dict, "image.width", 0, G_MAXINT, &facts->width, NULL);
+  app_dict_read_whole (dict, "image.height", 0, G_MAXINT, &facts->height, NULL);
+  app_dict_read_whole (dict, "image.steps", 0, G_MAXINT, &facts->steps, NULL);
+  g_variant_lookup (dict, "image.guidance_scale", "d", &facts->guidance);
+}
+
+static int
+ask_server (AppClient     *client,
+            const Options *options,
+            Facts         *facts)
+{
+  GVariantBuilder body;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) answer = NULL;
+
+  g_variant_builder_init (&body, G_VARIANT_TYPE_VARDICT);
+  app_dict_add (&body, "model", "s", options->names[0]);
+  app_dict_add (&body, "verbose", "b", options->verbose);
+  answer = app_client_ask (client, "POST", "/api/show", g_variant_builder_end (&body), &error);
+  if (answer == NULL)
+    return cli_report (error);
+
+  read_facts (answer, facts);
+  if (options->verbose)
+    facts->tensors = read_tensors (answer);
+  return CLI_EXIT_OK;
+}
+
+/* --- The command ----------------------------------------------------------------------------------- */
 
 int
 cli_show (int    argc,
@@ -232,17 +348,27 @@ cli_show (int    argc,
   };
   g_autoptr(GOptionContext) context = g_option_context_new (NULL);
   g_autoptr(AppClient) client = NULL;
+  g_auto(Facts) facts = { NULL };
   int code;
 
   g_option_context_set_summary (context,
-    _("Tells what a model is: one of the store, a folder or a file. The server in ZIMAGE_HOST tells it as JSON."));
+    _("Tells what a model is: one of the store, a folder or a file, or one of the server in ZIMAGE_HOST."));
   g_option_context_add_main_entries (context, entries, NULL);
   if (!cli_parse (context, "show", &argc, &argv))
     return CLI_EXIT_USAGE;
   if (options.names == NULL || g_strv_length (options.names) != 1)
     return cli_usage_error ("show", _("one model is expected: zimage show z-image"));
 
-  if (cli_remote_wanted (&client, &code))
-    return client != NULL ? cli_remote_show (client, options.names[0], options.verbose) : code;
-  return show (&options);
+  if (!cli_remote_wanted (&client, &code))
+    code = find_facts (&options, &facts);
+  else if (client != NULL)
+    code = ask_server (client, &options, &facts);
+  if (code != CLI_EXIT_OK)
+    return code;
+
+  if (options.json)
+    print_json (&facts);
+  else
+    print_table (&facts);
+  return CLI_EXIT_OK;
 }

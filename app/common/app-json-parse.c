@@ -3,8 +3,8 @@
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 
-/* json-glib reads it, behind a guard: the version in Debian 12 overflows the stack on deep nesting, takes more than JSON,
- * lets a second member of the same name replace the first and wraps large integers around. */
+/* json-glib reads it, behind a guard: the version in Debian 12 overflows the stack on deep nesting, takes more than
+ * JSON, lets a second member of the same name replace the first and wraps large integers around. */
 
 #include "config.h"
 

@@ -21,8 +21,8 @@ char     *app_variant_to_json_line (GVariant    *variant);
 
 /* One JSON value and nothing after it: objects are a{sv}, arrays av, strings s, numbers x or d, truth values b, and
  * null is an empty mv. Not accepted: invalid UTF-8, a NUL (escaped ones too), halves of surrogate pairs, two members of
- * one name, whole numbers of more than 18 digits and others beyond a double, more than the limits above. The error is G_IO_ERROR_INVALID_DATA and says where. (transfer
- * full) */
+ * one name, whole numbers of more than 18 digits and others beyond a double, more than the limits above. The error is
+ * G_IO_ERROR_INVALID_DATA and says where. (transfer full) */
 GVariant *app_json_parse           (const char  *data,
                                     gsize        length,
                                     GError     **error);

@@ -19,12 +19,12 @@ struct _ServerModels
   ZimStore     *store;
   ZimDevice    *device;
   ZimPrecision  precision;
-  guint64       budget;   /* bytes */
+  guint64       budget;     /* bytes */
   gboolean      is_limited; /* by the operator, not only by what the device has */
   gint64        keep_alive;
-  GPtrArray    *models;   /* of ServerModel; the first n_given were named when the server was started */
+  GPtrArray    *models;     /* of ServerModel; the first n_given were named when the server was started */
   guint         n_given;
-  guint         timer_id; /* for the model that expires first */
+  guint         timer_id;   /* for the model that expires first */
 };
 
 G_DEFINE_FINAL_TYPE (ServerModels, server_models, G_TYPE_OBJECT)

@@ -24,8 +24,8 @@ typedef struct
   gint64       expires_at; /* likewise; G_MAXINT64 for never */
 } ServerModel;
 
-/* budget is how many bytes weights and jobs may take, 0 for what the device has; keep_alive how many microseconds models
- * stay loaded after use. */
+/* budget is how many bytes weights and jobs may take, 0 for what the device has; keep_alive how many microseconds
+ * models stay loaded after use. */
 ServerModels *server_models_new            (ZimDevice            *device,
                                             ZimPrecision          precision,
                                             guint64               budget,

@@ -7,6 +7,7 @@
 
 #include <glib/gi18n.h>
 
+#include "app-fields.h"
 #include "app-format.h"
 #include "app-params.h"
 #include "server-answer.h"
@@ -407,6 +408,7 @@ make_tensors (ZimModel *model)
       g_variant_builder_add (&builder, "{sv}", "name", g_variant_new_string (name));
       g_variant_builder_add (&builder, "{sv}", "type", g_variant_new_string (type));
       g_variant_builder_add (&builder, "{sv}", "shape", shape);
+      g_variant_builder_add (&builder, "{sv}", "size", g_variant_new_uint64 (size));
       g_variant_builder_close (&builder);
     }
   return g_variant_builder_end (&builder);
@@ -419,7 +421,10 @@ make_model_info (ZimModel *model)
 
   g_variant_builder_init (&dict, G_VARIANT_TYPE_VARDICT);
   app_dict_add (&dict, "general.architecture", "s", ARCHITECTURE);
+  app_dict_add (&dict, "general.name", "s", zim_model_get_name (model));
+  app_dict_add (&dict, "general.size", "t", zim_model_get_size (model));
   app_dict_add (&dict, "general.parameter_count", "t", zim_model_get_n_parameters (model));
+  app_dict_add (&dict, "image.variant", "s", app_enum_nick (ZIM_TYPE_VARIANT, zim_model_get_variant (model)));
   app_dict_add (&dict, "image.width", "i", zim_model_get_default_width (model));
   app_dict_add (&dict, "image.height", "i", zim_model_get_default_height (model));
   app_dict_add (&dict, "image.steps", "i", zim_model_get_default_steps (model));

@@ -7,6 +7,7 @@ import base64
 import contextlib
 import json
 import os
+import pty
 import re
 import signal
 import socket
@@ -279,7 +280,7 @@ class Ollama(ServerCase):
         self.assertEqual(shown['model_info']['image.steps'], 8)
         self.assertNotIn('tensors', shown)
         tensors = self.server.post('/api/show', {'name': 'stored', 'verbose': True}).json['tensors']
-        self.assertEqual(list(tensors[0]), ['name', 'type', 'shape'])
+        self.assertEqual(list(tensors[0]), ['name', 'type', 'shape', 'size'])
         self.assertEqual(self.server.post('/api/show', {'model': 'none'}).status, 404)
         self.assertEqual(self.server.post('/api/show', {}).status, 400)
 
@@ -935,7 +936,8 @@ class CommandLine(ServerCase):
             out = self.zimage('run', 'tiny', 'a cat', '--size', '64x64', '--steps', '1', '--n', '2', '--seed', '8',
                               '-o', folder + '/x.webp').stdout.decode()
             self.assertEqual(len(os.listdir(folder)), 2)
-            self.assertRegex(out, r'Image saved to: \S+ \(seed 8, 64x64\)\nImage saved to: \S+ \(seed 9, 64x64\)\n$')
+            self.assertRegex(out, r'Image saved to: \S+ \(seed 8, 1 step, 64x64, .*\)\n'
+                                  r'Image saved to: \S+ \(seed 9, 1 step, 64x64, .*\)\n$')
 
     def test_models(self):
         self.assertRegex(self.zimage('list').stdout.decode(),
@@ -943,8 +945,43 @@ class CommandLine(ServerCase):
         self.zimage('cp', 'stored', 'copied')
         self.assertIn('copied:latest', [model['name'] for model in json.loads(self.zimage('list', '--json').stdout)])
         self.assertEqual(self.zimage('rm', 'copied').stdout, b'Removed copied\n')
-        self.assertEqual(json.loads(self.zimage('show', 'stored').stdout)['capabilities'], ['image'])
+        for args in [['stored'], ['stored', '--json'], ['stored', '--verbose'], ['stored', '--verbose', '--json']]:
+            local = self.zimage('show', *args, ZIMAGE_HOST='', ZIMAGE_MODELS=self.store).stdout.decode()
+            self.assertEqual(self.zimage('show', *args).stdout.decode(), local)
         self.assertIn('There is no model', self.zimage('rm', 'copied', code=3).err)
+
+    def test_json(self):
+        with tempfile.TemporaryDirectory() as folder:
+            args = ['run', 'tiny', 'a cat', '--size', '64x64', '--steps', '1', '--n', '2', '--seed', '8', '--json',
+                    '-o']
+            remote = json.loads(self.zimage(*args, folder + '/x.png').stdout)
+            args[1] = served.model
+            local = json.loads(self.zimage(*args, folder + '/y.png', ZIMAGE_HOST='').stdout)
+            for image in remote['images'] + local['images']:
+                with open(image.pop('file'), 'rb') as file:
+                    self.assertEqual(png_size(file.read()), (64, 64))
+        self.assertEqual(remote['images'], local['images'])
+        self.assertEqual((remote['model'], remote['server']), ('tiny', f'http://127.0.0.1:{self.server.port}'))
+
+    def test_prompt_after_prompt(self):
+        """At a terminal, where pictures are shown as well."""
+        with tempfile.TemporaryDirectory() as folder:
+            parent, child = pty.openpty()
+            process = subprocess.Popen([ZIMAGE, 'run', 'tiny', '--size', '64x64', '--steps', '1'], stdin=child,
+                                       stdout=child, stderr=child, cwd=folder,
+                                       env={**self.env, 'ZIMAGE_HOST': f'127.0.0.1:{self.server.port}',
+                                            'ZIMAGE_INLINE': 'kitty', 'TERM': 'xterm'})
+            os.close(child)
+            text = b''
+            for prompt, answer in [(b'/show', b'Server'), (b'a cat', b'Image saved to'), (b'a dog', b'a-dog'),
+                                   (b'/bye', None)]:
+                os.write(parent, prompt + b'\n')
+                while answer is not None and answer not in text:
+                    text += os.read(parent, 65536)
+            self.assertEqual(process.wait(TIMEOUT), 0)
+            os.close(parent)
+            self.assertIn(b'\x1b_G', text)
+            self.assertEqual(len(os.listdir(folder)), 2)
 
     def test_ps_and_stop(self):
         self.zimage('run', 'stored', 'x', '--size', '64x64', '--steps', '1', '-o', '-')
