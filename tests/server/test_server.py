@@ -1284,7 +1284,7 @@ class Load(ServerCase):
 
     def test_flood(self):
         """All at once: those that find no place are told at once, the others are served."""
-        n = 50 * self.REQUESTS // 5 * 2
+        n = 10 * self.REQUESTS
         results = []
 
         def one():
