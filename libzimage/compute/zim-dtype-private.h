@@ -54,6 +54,13 @@ void        zim_dtype_to_f32         (ZimDType      dtype,
                                       float        *dst,
                                       gsize         n);
 
+/* Whether scales and biases are for groups of columns. */
+static inline gboolean
+zim_dtype_is_affine (ZimDType dtype)
+{
+  return dtype == ZIM_DTYPE_INT4 || dtype == ZIM_DTYPE_INT8;
+}
+
 static inline guint16
 zim_f32_to_bf16 (float f)
 {

@@ -107,7 +107,7 @@ decode_units (const ZimWeight *weight,
               gsize            n,
               float           *dst)
 {
-  if (weight->dtype == ZIM_DTYPE_INT4 || weight->dtype == ZIM_DTYPE_INT8)
+  if (zim_dtype_is_affine (weight->dtype))
     decode_affine (weight, first, n, dst);
   else
     decode_scaled (weight, first, n, dst);

@@ -205,7 +205,7 @@ _zim_checkpoint_unpack (ZimSafetensors           *file,
   if (type != NULL)
     return unpack_together (file, blob, name, type, weight, error);
   if (blob->dtype != NULL && blob->has_shape && zim_dtype_from_name (blob->dtype, &dtype) &&
-      zim_dtype_block_elements (dtype) > 1 && dtype != ZIM_DTYPE_INT4)
+      zim_dtype_block_elements (dtype) > 1 && !zim_dtype_is_affine (dtype))
     {
       if (g_strcmp0 (g_hash_table_lookup (set->foreign, name), "U8") != 0)
         return fail_missing (blob, name, "U8", error);

@@ -537,17 +537,11 @@ zim_quantize_from_name (const char  *name,
   return FALSE;
 }
 
-static gboolean
-is_affine (ZimDType dtype)
-{
-  return dtype == ZIM_DTYPE_INT4 || dtype == ZIM_DTYPE_INT8;
-}
-
 gboolean
 zim_quantize_fits (const ZimWeight *weight,
                    ZimDType         dtype)
 {
-  gint64 unit = is_affine (dtype) ? AFFINE_GROUP : MAX ((gint64) zim_dtype_block_elements (dtype), LANES);
+  gint64 unit = zim_dtype_is_affine (dtype) ? AFFINE_GROUP : MAX ((gint64) zim_dtype_block_elements (dtype), LANES);
 
   return weight->n_dims == 2 && weight->dims[1] > 0 && weight->dims[1] % unit == 0;
 }
@@ -567,7 +561,7 @@ make_row (ZimWeight   *result,
 
       memcpy ((guint8 *) result->scales + row * sizeof scale, &scale, sizeof scale);
     }
-  else if (is_affine (result->dtype))
+  else if (zim_dtype_is_affine (result->dtype))
     make_affine (result->dtype == ZIM_DTYPE_INT4 ? 4 : 8, x, cols, out,
                  (guint16 *) (void *) result->scales + row * groups,
                  (guint16 *) (void *) result->biases + row * groups);
@@ -587,7 +581,7 @@ allocate (ZimWeight *result)
       result->group = (gsize) result->dims[1];
       result->scales = g_malloc (rows * sizeof (float));
     }
-  else if (is_affine (result->dtype))
+  else if (zim_dtype_is_affine (result->dtype))
     {
       result->group = AFFINE_GROUP;
       result->scales = g_malloc (n / AFFINE_GROUP * sizeof (guint16));

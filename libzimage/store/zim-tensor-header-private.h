@@ -21,12 +21,6 @@ GString *zim_tensor_header_data (const char      *dtype,
                                  const gint64    *dims,
                                  guint64          size);
 
-static inline gboolean
-zim_dtype_is_affine (ZimDType dtype)
-{
-  return dtype == ZIM_DTYPE_INT4 || dtype == ZIM_DTYPE_INT8;
-}
-
 /* Bytes of the scales of INT4 and INT8, and of the biases. */
 static inline guint64
 zim_affine_size (const ZimWeight *weight)

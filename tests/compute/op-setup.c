@@ -288,7 +288,7 @@ store_codes (Setup     *self,
              double     spread,
              guint8    *data)
 {
-  gboolean is_affine = weight->dtype == ZIM_DTYPE_INT4 || weight->dtype == ZIM_DTYPE_INT8;
+  gboolean is_affine = zim_dtype_is_affine (weight->dtype);
   gsize n = zim_weight_n_elements (weight), n_scales;
   guint8 *scales = data + weight->size;
 

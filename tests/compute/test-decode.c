@@ -143,7 +143,7 @@ store (const Case *test_case,
        guint       misalignment,
        Stored     *stored)
 {
-  gboolean is_affine = test_case->dtype == ZIM_DTYPE_INT4 || test_case->dtype == ZIM_DTYPE_INT8;
+  gboolean is_affine = zim_dtype_is_affine (test_case->dtype);
   ZimWeight *weight = &stored->weight;
 
   *weight = (ZimWeight) {

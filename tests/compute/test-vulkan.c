@@ -238,7 +238,7 @@ check_groups (ZimVkBackend *backend,
               gsize         group)
 {
   g_autoptr(Setup) setup = setup_new ();
-  gboolean is_affine = dtype == ZIM_DTYPE_INT4 || dtype == ZIM_DTYPE_INT8;
+  gboolean is_affine = zim_dtype_is_affine (dtype);
   guint8 data[CODE_ROWS * CODE_COLS];
   guint16 pairs[2][CODE_ROWS * CODE_COLS / 32];
   float scales[CODE_ROWS * CODE_COLS / 32];

@@ -671,7 +671,7 @@ get_unit (const ZimWeight *weight)
 {
   if (weight->rotation != 0)
     return UNIT;
-  if (weight->dtype == ZIM_DTYPE_INT4 || weight->dtype == ZIM_DTYPE_INT8)
+  if (zim_dtype_is_affine (weight->dtype))
     return STEP;
   return zim_dtype_block_elements (weight->dtype);
 }
