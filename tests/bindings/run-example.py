@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Runs an example of the book beside a tiny model and looks at what it prints and leaves.
 
-Usage: run-example.py picture|progress COMMAND...
+Usage: run-example.py picture|progress|await COMMAND...
 """
 
 import subprocess
@@ -30,13 +30,13 @@ def check_picture(process, picture):
     check(b"a sunset over mountains" in picture, "the picture does not tell its prompt", process)
 
 
-def run_progress(command):
+def run_progress(command, previews):
     """With time enough it reports each step; without, it is cancelled."""
     process, picture = run(command)
     check_picture(process, picture)
     for step in range(1, 5):
         check(f"step {step} of 4" in process.stdout, f"no step {step}", process)
-    check("preview of 16x16 pixels" in process.stdout, "no preview", process)
+    check(("preview of 16x16 pixels" in process.stdout) == previews, "previews", process)
     check("done with seed" in process.stdout, "no seed", process)
 
     process, picture = run(command + ["0"])
@@ -44,7 +44,7 @@ def run_progress(command):
     check("cancelled" in process.stderr, "no message", process)
 
 
-if sys.argv[1] == "progress":
-    run_progress(sys.argv[2:])
-else:
+if sys.argv[1] == "picture":
     check_picture(*run(sys.argv[2:]))
+else:
+    run_progress(sys.argv[2:], sys.argv[1] == "progress")
