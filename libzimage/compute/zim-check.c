@@ -189,10 +189,10 @@ check_op (ZimCheckExecutable  *self,
   if (distance <= tolerance_of (self->precision))
     return TRUE;
   g_set_error (error, ZIM_ERROR, ZIM_ERROR_FAILED,
-               _("ZIM_CHECK: program “%s”, operation %u, %s to [%" G_GINT64_FORMAT ", %" G_GINT64_FORMAT
-                 "]: differs by %.3g, expected at most %.3g"),
+               _("ZIM_CHECK: program “%s”, operation %u, %s to [%lld, %lld]: differs by %.3g, expected at most %.3g"),
                zim_program_get_name (zim_executable_get_program (ZIM_EXECUTABLE (self))), i,
-               zim_op_kind_name (op->kind), op->out->rows, op->out->cols, distance, tolerance_of (self->precision));
+               zim_op_kind_name (op->kind), (long long) op->out->rows, (long long) op->out->cols,
+               distance, tolerance_of (self->precision));
   return FALSE;
 }
 

@@ -78,8 +78,8 @@ fail_size (const ZimCheckpointBlob  *blob,
            GError                  **error)
 {
   g_set_error (error, ZIM_ERROR, ZIM_ERROR_BAD_FILE,
-               _("%s: “%s” has %" G_GUINT64_FORMAT " bytes, expected %" G_GUINT64_FORMAT),
-               blob->path, blob->name, size, blob->size);
+               _("%s: “%s” has %llu bytes, expected %llu"),
+               blob->path, blob->name, (unsigned long long) size, (unsigned long long) blob->size);
   return FALSE;
 }
 

@@ -69,7 +69,7 @@ allocate (ZimEntry  *entry,
   if (data == MAP_FAILED)
     {
       g_set_error (error, ZIM_ERROR, ZIM_ERROR_OUT_OF_MEMORY,
-                   _("Tensor “%s” cannot be generated: %" G_GSIZE_FORMAT " bytes: %s"),
+                   _("Tensor “%s” cannot be generated: %zu bytes: %s"),
                    entry->weight.name, entry->weight.size, g_strerror (errno));
       return FALSE;
     }

@@ -64,8 +64,8 @@ get_dim (Measure    *measure,
     return (guint) weight->dims[i];
   if (weight != NULL)
     zim_json_reader_fail (&measure->reader, ZIM_ERROR_BAD_SHAPE,
-                          _("Tensor “%s” has a dimension of %" G_GINT64_FORMAT),
-                          name, weight->dims[i]);
+                          _("Tensor “%s” has a dimension of %lld"),
+                          name, (long long) weight->dims[i]);
   return 1;
 }
 

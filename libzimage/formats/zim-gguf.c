@@ -82,8 +82,8 @@ take (Reader     *reader,
   if (n > reader->size - reader->at)
     {
       zim_json_reader_fail (&reader->fault, ZIM_ERROR_BAD_FILE,
-                            _("Truncated, or not a GGUF file: %s of %" G_GUINT64_FORMAT " bytes at %" G_GSIZE_FORMAT
-                              " in a file of %" G_GSIZE_FORMAT), what, n, reader->at, reader->size);
+                            _("Truncated, or not a GGUF file: %s of %llu bytes at %zu in a file of %zu"), what,
+                            (unsigned long long) n, reader->at, reader->size);
       return NULL;
     }
   reader->at += (gsize) n;
@@ -128,7 +128,7 @@ take_name (Reader     *reader,
     return NULL;
   if (length > 0 && length <= G_MAXSSIZE && g_utf8_validate (p, (gssize) length, NULL))
     return g_string_chunk_insert_len (reader->self->names, p, (gssize) length);
-  zim_json_reader_fail (&reader->fault, ZIM_ERROR_BAD_FILE, _("%s at %" G_GSIZE_FORMAT " is empty or not a text"),
+  zim_json_reader_fail (&reader->fault, ZIM_ERROR_BAD_FILE, _("%s at %zu is empty or not a text"),
                         what, at);
   return NULL;
 }

@@ -104,9 +104,8 @@ check_int (ZimJsonReader *reader,
   if (value >= min && value <= max)
     return value;
   zim_json_reader_fail (reader, reader->code,
-                        _("Field “%s” is %" G_GINT64_FORMAT ", expected %" G_GINT64_FORMAT
-                          " to %" G_GINT64_FORMAT),
-                        member, value, min, max);
+                        _("Field “%s” is %lld, expected %lld to %lld"),
+                        member, (long long) value, (long long) min, (long long) max);
   return fallback;
 }
 

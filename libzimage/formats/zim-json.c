@@ -40,7 +40,7 @@ scanner_fail (Scanner     *scanner,
               GError     **error)
 {
   g_set_error (error, ZIM_ERROR, ZIM_ERROR_BAD_FILE,
-               _("%s: Not valid JSON at byte %" G_GSIZE_FORMAT ": %s"),
+               _("%s: Not valid JSON at byte %zu: %s"),
                scanner->source, (gsize) (scanner->p - scanner->start), what);
   return FALSE;
 }

@@ -55,8 +55,8 @@ unpack_blocks (const ZimWeight          *bytes,
   if (cols == 0 || cols % (gint64) zim_dtype_block_elements (dtype) != 0)
     {
       g_set_error (error, ZIM_ERROR, ZIM_ERROR_BAD_FILE,
-                   _("%s: Tensor “%s” is said to have rows of %" G_GINT64_FORMAT " values, which are no whole blocks "
-                     "of %s"), blob->path, blob->name, cols, zim_dtype_name (dtype));
+                   _("%s: Tensor “%s” is said to have rows of %lld values, which are no whole blocks "
+                     "of %s"), blob->path, blob->name, (long long) cols, zim_dtype_name (dtype));
       return FALSE;
     }
   memcpy (dims, blob->dims, blob->n_dims * sizeof *dims);
@@ -109,8 +109,8 @@ unpack_affine (const char       *path,
       g_autofree char *shape = zim_shape_to_string (words->n_dims, words->dims);
 
       g_set_error (error, ZIM_ERROR, ZIM_ERROR_BAD_FILE,
-                   _("%s: Tensor “%s” has shape %s, which is no matrix of groups of %" G_GINT64_FORMAT
-                     " values with %" G_GINT64_FORMAT " bits"), path, words->name, shape, group, bits);
+                   _("%s: Tensor “%s” has shape %s, which is no matrix of groups of %lld values with %lld bits"),
+                   path, words->name, shape, (long long) group, (long long) bits);
       return FALSE;
     }
   if (!check_values (path, scales, are_bf16, rows, cols / group, error) ||

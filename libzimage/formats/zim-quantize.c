@@ -609,7 +609,7 @@ zim_quantize (const ZimWeight  *weight,
       zim_weight_decode (weight, row * cols, cols, x);
       if (!is_finite (x, cols))
         g_set_error (error, ZIM_ERROR, ZIM_ERROR_BAD_FILE,
-                     _("Tensor “%s” has a value in row %" G_GSIZE_FORMAT " that is not a finite number"),
+                     _("Tensor “%s” has a value in row %zu that is not a finite number"),
                      weight->name, row);
       if (!is_finite (x, cols) || g_cancellable_set_error_if_cancelled (cancellable, error))
         {

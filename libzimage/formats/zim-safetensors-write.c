@@ -144,8 +144,7 @@ check_weight (const char       *path,
                  path, weight->name);
   else if (size != weight->size)
     g_set_error (error, ZIM_ERROR, ZIM_ERROR_BAD_SHAPE,
-                 _("%s: Tensor “%s” has %" G_GSIZE_FORMAT " bytes, its shape asks for %"
-                   G_GSIZE_FORMAT),
+                 _("%s: Tensor “%s” has %zu bytes, its shape asks for %zu"),
                  path, weight->name, weight->size, size);
   else
     return TRUE;

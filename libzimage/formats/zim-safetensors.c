@@ -147,7 +147,7 @@ check_size (ZimJsonReader *reader,
     return TRUE;
 
   shape = zim_shape_to_string (entry->weight.n_dims, entry->weight.dims);
-  what = g_strdup_printf (_("%" G_GSIZE_FORMAT " bytes do not fit the shape %s of type %s"),
+  what = g_strdup_printf (_("%zu bytes do not fit the shape %s of type %s"),
                           entry->weight.size, shape, dtype);
   fail_tensor (reader, ZIM_ERROR_BAD_FILE, entry->weight.name, what);
   return FALSE;
@@ -301,7 +301,7 @@ check_layout (ZimJsonReader *reader,
   if (at != payload)
     {
       zim_json_reader_fail (reader, ZIM_ERROR_BAD_FILE,
-                            _("%" G_GSIZE_FORMAT " bytes behind the last tensor belong to none"),
+                            _("%zu bytes behind the last tensor belong to none"),
                             payload - at);
       return FALSE;
     }
@@ -336,15 +336,15 @@ read_header_length (ZimJsonReader *reader,
   if (size < sizeof n)
     {
       zim_json_reader_fail (reader, ZIM_ERROR_BAD_FILE,
-                            _("Not a safetensors file: it has only %" G_GSIZE_FORMAT " bytes"), size);
+                            _("Not a safetensors file: it has only %zu bytes"), size);
       return FALSE;
     }
   memcpy (&n, data, sizeof n);
   if (n > ZIM_JSON_MAX_SIZE || n > size - sizeof n)
     {
       zim_json_reader_fail (reader, ZIM_ERROR_BAD_FILE,
-                            _("Not a safetensors file, or truncated: a header of %" G_GUINT64_FORMAT
-                              " bytes in a file of %" G_GSIZE_FORMAT), n, size);
+                            _("Not a safetensors file, or truncated: a header of %llu bytes in a file of %zu"),
+                            (unsigned long long) n, size);
       return FALSE;
     }
   if (n == 0 || data[sizeof n] != '{')

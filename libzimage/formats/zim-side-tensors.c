@@ -125,15 +125,15 @@ check_rotation (ZimJsonReader   *reader,
 
   if (n != 4 && n != 16 && n != 64 && n != ZIM_MAX_UNIT)
     zim_json_reader_fail (reader, ZIM_ERROR_UNSUPPORTED,
-                          _("Columns of tensor “%s” were rotated in groups of %" G_GINT64_FORMAT
-                            ", supported are 4, 16, 64 and 256"), weight->name, n);
+                          _("Columns of tensor “%s” were rotated in groups of %lld, supported are 4, 16, 64 and 256"),
+                          weight->name, (long long) n);
   else if (weight->dtype != ZIM_DTYPE_I8)
     zim_json_reader_fail (reader, ZIM_ERROR_UNSUPPORTED,
                           _("Columns of tensor “%s” were rotated, which is only supported for type I8"), weight->name);
   else if (weight->n_dims != 2 || weight->dims[1] % n != 0)
     zim_json_reader_fail (reader, ZIM_ERROR_BAD_SHAPE,
-                          _("Tensor “%s” has shape %s, whose columns are no whole groups of %" G_GINT64_FORMAT),
-                          weight->name, shape, n);
+                          _("Tensor “%s” has shape %s, whose columns are no whole groups of %lld"),
+                          weight->name, shape, (long long) n);
 }
 
 static gboolean
@@ -189,8 +189,8 @@ check_scale (const ZimEntry  *entry,
     return TRUE;
   shape = zim_shape_to_string (scale->weight.n_dims, scale->weight.dims);
   g_set_error (error, ZIM_ERROR, ZIM_ERROR_BAD_SHAPE,
-               _("%s: Tensor “%s” has shape %s, expected one value, or one for each of %" G_GINT64_FORMAT " rows"),
-               scale->path, scale->weight.name, shape, rows);
+               _("%s: Tensor “%s” has shape %s, expected one value, or one for each of %lld rows"),
+               scale->path, scale->weight.name, shape, (long long) rows);
   return FALSE;
 }
 

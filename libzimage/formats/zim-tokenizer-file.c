@@ -65,8 +65,8 @@ fail_element (ZimGguf     *file,
               guint64      i,
               GError     **error)
 {
-  g_set_error (error, ZIM_ERROR, ZIM_ERROR_BAD_FILE, _("%s: Element %" G_GUINT64_FORMAT " of value “%s” is not a text"),
-               zim_gguf_get_path (file), i, key);
+  g_set_error (error, ZIM_ERROR, ZIM_ERROR_BAD_FILE, _("%s: Element %llu of value “%s” is not a text"),
+               zim_gguf_get_path (file), (unsigned long long) i, key);
   return FALSE;
 }
 

@@ -177,7 +177,7 @@ fail_wish (guint64   wish,
            GError  **error)
 {
   g_propagate_error (error, failure);
-  g_prefix_error (error, _("To be asked again in %" G_GUINT64_FORMAT " minutes: "), (wish + 59) / 60);
+  g_prefix_error (error, _("To be asked again in %llu minutes: "), (unsigned long long) (wish + 59) / 60);
   return FALSE;
 }
 
@@ -228,7 +228,7 @@ memory_sink (gpointer      user_data,
 
   if (size > memory->max_size - memory->bytes->len)
     {
-      g_set_error (error, ZIM_ERROR, ZIM_ERROR_BAD_FILE, _("%s: It is larger than %" G_GSIZE_FORMAT " bytes"),
+      g_set_error (error, ZIM_ERROR, ZIM_ERROR_BAD_FILE, _("%s: It is larger than %zu bytes"),
                    memory->path, memory->max_size);
       return FALSE;
     }

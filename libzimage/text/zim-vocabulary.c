@@ -137,10 +137,10 @@ claim_id (ZimVocabulary  *self,
   shown = zim_vocabulary_show (text);
   if (id < 0 || id > MAX_ID)
     g_set_error (error, ZIM_ERROR, ZIM_ERROR_BAD_FILE,
-                 _("Token “%s” has the id %" G_GINT64_FORMAT ", expected 0 to %d"), shown, id, MAX_ID);
+                 _("Token “%s” has the id %lld, expected 0 to %d"), shown, (long long) id, MAX_ID);
   else
     g_set_error (error, ZIM_ERROR, ZIM_ERROR_BAD_FILE,
-                 _("Token “%s” has the id %" G_GINT64_FORMAT ", which another token has too"), shown, id);
+                 _("Token “%s” has the id %lld, which another token has too"), shown, (long long) id);
   return FALSE;
 }
 
@@ -152,7 +152,7 @@ check_not_empty (const char  *text,
   if (*text != '\0')
     return TRUE;
   g_set_error (error, ZIM_ERROR, ZIM_ERROR_BAD_FILE,
-               _("The token with the id %" G_GINT64_FORMAT " is empty"), id);
+               _("The token with the id %lld is empty"), (long long) id);
   return FALSE;
 }
 
@@ -245,7 +245,7 @@ check_same_id (const char  *text,
     return TRUE;
   shown = zim_vocabulary_show (text);
   g_set_error (error, ZIM_ERROR, ZIM_ERROR_BAD_FILE,
-               _("Added token “%s” has two ids, %d and %" G_GINT64_FORMAT), shown, known_id, id);
+               _("Added token “%s” has two ids, %d and %lld"), shown, known_id, (long long) id);
   return FALSE;
 }
 

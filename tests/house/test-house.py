@@ -301,6 +301,15 @@ class House(unittest.TestCase):
             faults.append("the list is not sorted")
         self.check("po/POTFILES.in: " + fault for fault in faults)
 
+    def test_messages_are_whole(self):
+        """A macro in a text to translate ends it for xgettext, so that it is looked for under another name."""
+        macro = re.compile(r'\b_ ?\((?:"(?:[^"\\]|\\.)*"|\s)*(G_\w+_FORMAT|PRI\w+)')
+        self.check(
+            f"{name}: {match[1]} in a text to translate; use %lld, %llu or %zu"
+            for name in sources(".c", folder="app/") + sources(".c", folder="libzimage/")
+            for match in macro.finditer(read(name))
+        )
+
     # Documentation
 
     def blocks(self, name):

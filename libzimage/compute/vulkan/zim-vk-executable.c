@@ -127,9 +127,9 @@ check_program (ZimProgram  *program,
       if (tensor->rows * tensor->stride > G_MAXINT32)
         {
           g_set_error (error, ZIM_ERROR, ZIM_ERROR_UNSUPPORTED,
-                       _("Program “%s” has a tensor of %" G_GINT64_FORMAT " times %" G_GINT64_FORMAT
-                         " values, more than Vulkan’s shaders count; choose a smaller picture"),
-                       zim_program_get_name (program), tensor->rows, tensor->cols);
+                       _("Program “%s” has a tensor of %lld times %lld values, more than Vulkan’s shaders count; "
+                         "choose a smaller picture"),
+                       zim_program_get_name (program), (long long) tensor->rows, (long long) tensor->cols);
           return FALSE;
         }
     }
