@@ -325,7 +325,7 @@ server_store_create (ServerCall *call,
         continue;
       error = g_error_new (ZIM_ERROR, ZIM_ERROR_INVALID_PARAMS,
                            _("Field “%s” is not supported, expected “from”: a model of the store; “zimage create” on "
-                             "the server's machine makes models of files"), unsupported[i]);
+                             "the server’s machine makes models of files"), unsupported[i]);
       server_call_fail (call, error);
       return;
     }
@@ -445,7 +445,7 @@ server_store_pull (ServerCall *call,
     return;
   if (!is_known_host (name))
     error = g_error_new (ZIM_ERROR, ZIM_ERROR_INVALID_PARAMS,
-                         _("“%.200s” is on a host of its own; “zimage pull” on the server's machine gets it"), name);
+                         _("“%.200s” is on a host of its own; “zimage pull” on the server’s machine gets it"), name);
   else
     app_dict_read_flag (body, "stream", &wants_stream, &error);
 

@@ -217,7 +217,7 @@ check_together (ZimJsonReader   *reader,
                           config->autoencoder.latent_channels, config->transformer.in_channels);
   if (config->text_encoder.hidden_size != config->transformer.cap_feat_dim)
     zim_json_reader_fail (reader, ZIM_ERROR_BAD_CONFIG,
-                          _("The text encoder's features have a width of %u, the transformer takes %u"),
+                          _("The text encoder’s features have a width of %u, the transformer takes %u"),
                           config->text_encoder.hidden_size, config->transformer.cap_feat_dim);
 }
 

@@ -174,7 +174,7 @@ take_elements (Reader     *reader,
     take (reader, value->n * size, _("An array"));
   else
     for (guint64 i = 0; i < value->n && reader->fault.error == NULL; i++)
-      take (reader, take_u64 (reader, _("A string's length")), _("A string"));
+      take (reader, take_u64 (reader, _("A string’s length")), _("A string"));
 }
 
 static void
@@ -182,18 +182,18 @@ take_value (Reader     *reader,
             const char *key,
             Value      *value)
 {
-  value->type = take_u32 (reader, _("A value's type"));
+  value->type = take_u32 (reader, _("A value’s type"));
   value->n = 1;
   if (value->type == VALUE_ARRAY)
     {
-      value->element = take_u32 (reader, _("An array's type"));
-      value->n = take_u64 (reader, _("An array's length"));
+      value->element = take_u32 (reader, _("An array’s type"));
+      value->n = take_u64 (reader, _("An array’s length"));
       if (reader->fault.error == NULL)
         take_elements (reader, key, value);
     }
   else if (value->type == VALUE_STRING)
     {
-      value->n = take_u64 (reader, _("A string's length"));
+      value->n = take_u64 (reader, _("A string’s length"));
       value->data = take (reader, value->n, _("A string"));
     }
   else if (value->type < G_N_ELEMENTS (value_sizes))
@@ -208,7 +208,7 @@ read_values (Reader  *reader,
 {
   for (guint64 i = 0; i < n && reader->fault.error == NULL; i++)
     {
-      const char *key = take_name (reader, _("A value's key"));
+      const char *key = take_name (reader, _("A value’s key"));
       Value value = { 0 };
 
       if (key != NULL)
@@ -356,7 +356,7 @@ static void
 read_type (Reader *reader,
            Info   *info)
 {
-  guint32 id = take_u32 (reader, _("A tensor's type"));
+  guint32 id = take_u32 (reader, _("A tensor’s type"));
 
   if (reader->fault.error != NULL)
     return;
@@ -375,10 +375,10 @@ static void
 read_info (Reader *reader,
            Info   *info)
 {
-  info->weight.name = take_name (reader, _("A tensor's name"));
+  info->weight.name = take_name (reader, _("A tensor’s name"));
   take_dims (reader, &info->weight);
   read_type (reader, info);
-  info->offset = take_u64 (reader, _("A tensor's place"));
+  info->offset = take_u64 (reader, _("A tensor’s place"));
   if (reader->fault.error == NULL)
     restore_shape (reader, &info->weight);
   if (reader->fault.error == NULL && !info->foreign)
@@ -436,7 +436,7 @@ add_tensors (Reader *reader,
       else if (info->offset > payload || weight->size > payload - info->offset)
         fail_tensor (reader, ZIM_ERROR_BAD_FILE, weight->name, _("Its data ends behind the end of the file"));
       else if (info->offset < end)
-        fail_tensor (reader, ZIM_ERROR_BAD_FILE, weight->name, _("Its data overlaps another tensor's"));
+        fail_tensor (reader, ZIM_ERROR_BAD_FILE, weight->name, _("Its data overlaps another tensor’s"));
       else if (info->foreign)
         zim_tensor_set_add_foreign (set, weight, info->type);
       else

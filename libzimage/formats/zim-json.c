@@ -201,7 +201,7 @@ scan_key (Scanner  *scanner,
 
   skip_space (scanner);
   if (!next_is (scanner, '"'))
-    return scanner_fail (scanner, _("Expected a member's name"), error);
+    return scanner_fail (scanner, _("Expected a member’s name"), error);
   at = scanner->p;
   if (!scan_string (scanner, error))
     return FALSE;

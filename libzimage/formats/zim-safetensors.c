@@ -292,7 +292,7 @@ check_layout (ZimJsonReader *reader,
       if (entry->begin != at)
         {
           fail_tensor (reader, ZIM_ERROR_BAD_FILE, entry->weight.name,
-                       entry->begin < at ? _("Its data overlaps another tensor's")
+                       entry->begin < at ? _("Its data overlaps another tensor’s")
                                          : _("There is a gap before its data"));
           return FALSE;
         }

@@ -174,7 +174,7 @@ read_name (ZimJsonReader *reader,
     {
       g_autofree char *shortened = zim_json_shorten (name);
 
-      zim_json_reader_fail (reader, ZIM_ERROR_BAD_FILE, _("A layer's name is “%s”, expected a relative path"),
+      zim_json_reader_fail (reader, ZIM_ERROR_BAD_FILE, _("A layer’s name is “%s”, expected a relative path"),
                             shortened);
       return;
     }
