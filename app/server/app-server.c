@@ -195,15 +195,15 @@ cancel_all_cb (gpointer data)
   g_clear_handle_id (&self->grace_id, g_source_remove);
   self->grace_id = g_timeout_add (LAST_GRACE / G_TIME_SPAN_MILLISECOND, give_up_cb, self);
   g_cancellable_cancel (self->stopped);
-  server_queue_cancel_all (self->queue);
+  app_queue_cancel_all (self->queue);
   if (self->n_calls == 0)
     g_main_loop_quit (self->loop);
   return G_SOURCE_REMOVE;
 }
 
 static void
-idle_cb (ServerQueue *queue,
-         AppServer   *self)
+idle_cb (AppQueue  *queue,
+         AppServer *self)
 {
   if (self->is_stopping)
     cancel_all_cb (self);
@@ -232,8 +232,8 @@ stop_cb (gpointer data)
   server_log ("stop", "signal", "received", NULL);
   server_listen_notify ("STOPPING=1");
   stop_listening (self);
-  server_queue_close (self->queue);
-  if (server_queue_is_idle (self->queue))
+  app_queue_close (self->queue);
+  if (app_queue_is_idle (self->queue))
     cancel_all_cb (self);
   else
     self->grace_id = g_timeout_add ((guint) (self->grace / G_TIME_SPAN_MILLISECOND), cancel_all_cb, self);
@@ -259,9 +259,9 @@ set_up_models (AppServer               *self,
                const AppServerOptions  *options,
                GError                 **error)
 {
-  self->models = server_models_new (options->device, options->precision, options->memory, options->keep_alive);
+  self->models = app_models_new (options->device, options->precision, options->memory, options->keep_alive);
   for (guint i = 0; options->models != NULL && options->models[i] != NULL; i++)
-    if (!server_models_add (self->models, options->models[i], error))
+    if (!app_models_add (self->models, options->models[i], error))
       return FALSE;
 
   return TRUE;
@@ -271,13 +271,15 @@ static void
 set_up_queue (AppServer              *self,
               const AppServerOptions *options)
 {
-  const ServerLimits limits = {
+  const AppLimits limits = {
     options->max_waiting, options->max_per_client > 0 ? options->max_per_client : G_MAXUINT, options->max_work,
     options->max_results, options->result_time
   };
 
   self->metrics = server_metrics_new ();
-  self->queue = server_queue_new (self->models, self->metrics, &limits);
+  self->queue = app_queue_new (self->models, &limits);
+  g_signal_connect_swapped (self->queue, "over", G_CALLBACK (server_metrics_add_job), self->metrics);
+  g_signal_connect_swapped (self->queue, "refused", G_CALLBACK (server_metrics_add_refusal), self->metrics);
 }
 
 static gboolean
@@ -312,7 +314,7 @@ announce (AppServer *self,
   g_autofree char *url = g_strconcat (scheme, "://", address, NULL);
 
   server_log ("listen", "url", url,
-              "device", zim_device_get_name (server_models_get_device (self->models)), NULL);
+              "device", zim_device_get_name (app_models_get_device (self->models)), NULL);
 }
 
 static gboolean

@@ -32,7 +32,7 @@ get_answer (ServerCall *call)
 
 static void
 progress_cb (ServerCall *call,
-             ServerJob  *job)
+             AppJob     *job)
 {
   ServerAnswer *answer = get_answer (call);
 
@@ -42,7 +42,7 @@ progress_cb (ServerCall *call,
 
 static void
 preview_cb (ServerCall *call,
-            ServerJob  *job)
+            AppJob     *job)
 {
   ServerAnswer *answer = get_answer (call);
 
@@ -53,7 +53,7 @@ preview_cb (ServerCall *call,
 
 static void
 done_cb (ServerCall *call,
-         ServerJob  *job)
+         AppJob     *job)
 {
   ServerAnswer *answer = get_answer (call);
 
@@ -67,14 +67,14 @@ done_cb (ServerCall *call,
 
 static void
 gone_cb (ServerCall *call,
-         ServerJob  *job)
+         AppJob     *job)
 {
-  server_queue_cancel (server_call_get_server (call)->queue, job);
+  app_queue_cancel (server_call_get_server (call)->queue, job);
 }
 
 static void
 follow (ServerAnswer *answer,
-        ServerJob    *job)
+        AppJob       *job)
 {
   answer->job = g_object_ref (job);
   server_call_set_job_id (answer->call, job->id);
@@ -100,25 +100,25 @@ answer_new (ServerCall             *call,
 
 void
 server_answer_observe (ServerCall             *call,
-                       ServerJob              *job,
+                       AppJob                 *job,
                        const ServerAnswerKind *kind)
 {
   ServerAnswer *answer = answer_new (call, NULL, kind);
 
   follow (answer, job);
   kind->begin (answer);
-  if (server_job_is_over (job))
+  if (app_job_is_over (job))
     done_cb (call, job);
 }
 
 /* --- Starting -------------------------------------------------------------------------------------- */
 
-static ServerJob *
+static AppJob *
 make_job (ServerAnswer *answer,
           const char   *model)
 {
   ServerRequest *request = answer->request;
-  ServerJob *job = server_job_new (server_call_get_client (answer->call), model, request->params);
+  AppJob *job = app_job_new (server_call_get_client (answer->call), model, request->params);
 
   job->format = request->format;
   job->quality = request->quality;
@@ -137,8 +137,8 @@ resolved_cb (GObject      *source,
   ServerAnswer *answer = get_answer (call);
   AppServer *server = server_call_get_server (call);
   g_autoptr(GError) error = NULL;
-  g_autofree char *model = server_models_resolve_finish (SERVER_MODELS (source), result, &error);
-  g_autoptr(ServerJob) job = NULL;
+  g_autofree char *model = app_models_resolve_finish (APP_MODELS (source), result, &error);
+  g_autoptr(AppJob) job = NULL;
 
   if (answer == NULL)
     return;
@@ -153,7 +153,7 @@ resolved_cb (GObject      *source,
   follow (answer, job);
   if (!answer->kind->is_observer)
     g_signal_connect_object (call, "gone", G_CALLBACK (gone_cb), job, 0);
-  if (!server_queue_add (server->queue, job, &error))
+  if (!app_queue_add (server->queue, job, &error))
     server_call_fail (call, error);
   else if (answer->kind->begin != NULL)
     answer->kind->begin (answer);
@@ -169,14 +169,14 @@ server_answer_start (ServerCall             *call,
 
   answer_new (call, request, kind);
   /* A full queue is told before anything is looked for. */
-  if (!server_queue_check (server->queue, server_call_get_client (call), &error))
+  if (!app_queue_check (server->queue, server_call_get_client (call), &error))
     {
       server_call_fail (call, error);
       return;
     }
 
   server_call_wait (call);
-  server_models_resolve_async (server->models, request->model, resolved_cb, g_object_ref (call));
+  app_models_resolve_async (server->models, request->model, resolved_cb, g_object_ref (call));
 }
 
 /* --- Parts ----------------------------------------------------------------------------------------- */
@@ -197,9 +197,9 @@ maybe_text (const char *text)
 
 static void
 add_progress (GVariantBuilder *dict,
-              ServerJob       *job)
+              AppJob          *job)
 {
-  double remaining = server_job_get_remaining (job);
+  double remaining = app_job_get_remaining (job);
 
   app_dict_add (dict, "state", "s", app_enum_nick (ZIM_TYPE_JOB_STATE, job->state));
   app_dict_add (dict, "stage", "s", app_enum_nick (ZIM_TYPE_STAGE, job->stage));
@@ -211,7 +211,7 @@ add_progress (GVariantBuilder *dict,
 }
 
 GVariant *
-server_answer_progress (ServerJob *job)
+server_answer_progress (AppJob *job)
 {
   GVariantBuilder dict;
 
@@ -222,7 +222,7 @@ server_answer_progress (ServerJob *job)
 
 static void
 add_params (GVariantBuilder *dict,
-            ServerJob       *job)
+            AppJob          *job)
 {
   g_autoptr(GVariant) params = g_variant_ref_sink (app_params_to_variant (job->params));
   GVariantIter iter;
@@ -236,7 +236,7 @@ add_params (GVariantBuilder *dict,
 
 static GVariant *
 make_pictures (ServerCall *call,
-               ServerJob  *job)
+               AppJob     *job)
 {
   GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("aa{sv}"));
 
@@ -246,7 +246,7 @@ make_pictures (ServerCall *call,
 
       g_variant_builder_open (&builder, G_VARIANT_TYPE_VARDICT);
       g_variant_builder_add (&builder, "{sv}", "url", g_variant_new_string (url));
-      g_variant_builder_add (&builder, "{sv}", "seed", g_variant_new_int64 (server_job_get_seed (job, i)));
+      g_variant_builder_add (&builder, "{sv}", "seed", g_variant_new_int64 (app_job_get_seed (job, i)));
       g_variant_builder_add (&builder, "{sv}", "output_format", g_variant_new_string (job->format));
       g_variant_builder_close (&builder);
     }
@@ -256,10 +256,10 @@ make_pictures (ServerCall *call,
 
 GVariant *
 server_answer_job (ServerCall *call,
-                   ServerJob  *job)
+                   AppJob     *job)
 {
-  ServerQueue *queue = server_call_get_server (call)->queue;
-  gboolean is_over = server_job_is_over (job);
+  AppQueue *queue = server_call_get_server (call)->queue;
+  gboolean is_over = app_job_is_over (job);
   GVariantBuilder dict;
 
   g_variant_builder_init (&dict, G_VARIANT_TYPE_VARDICT);
@@ -272,13 +272,13 @@ server_answer_job (ServerCall *call,
   app_dict_add_value (&dict, "warning", maybe_text (job->warning));
   app_dict_add_value (&dict, "images", make_pictures (call, job));
   app_dict_add_value (&dict, "expires_in",
-                               maybe_real (is_over ? server_queue_get_kept (queue, job) : 0, is_over));
+                               maybe_real (is_over ? app_queue_get_kept (queue, job) : 0, is_over));
   return g_variant_builder_end (&dict);
 }
 
 char *
-server_answer_picture (ServerJob *job,
-                       guint      index)
+server_answer_picture (AppJob *job,
+                       guint   index)
 {
   gsize size;
   const guchar *data = g_bytes_get_data (job->pictures->pdata[index], &size);
@@ -288,7 +288,7 @@ server_answer_picture (ServerJob *job,
 
 char *
 server_answer_picture_url (ServerCall *call,
-                           ServerJob  *job,
+                           AppJob     *job,
                            guint       index)
 {
   g_autofree char *base = server_call_get_base (call);
@@ -297,10 +297,10 @@ server_answer_picture_url (ServerCall *call,
 }
 
 char *
-server_answer_preview (ServerJob  *job,
+server_answer_preview (AppJob     *job,
                        const char *format)
 {
-  GdkPixbuf *pixbuf = server_job_get_preview (job);
+  GdkPixbuf *pixbuf = app_job_get_preview (job);
   g_autofree char *data = NULL;
   gsize size;
 

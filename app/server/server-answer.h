@@ -5,8 +5,8 @@
 
 #pragma once
 
+#include "app-job.h"
 #include "server-call.h"
-#include "server-job.h"
 #include "server-request.h"
 
 G_BEGIN_DECLS
@@ -28,7 +28,7 @@ struct _ServerAnswer
   const ServerAnswerKind *kind;
   ServerCall             *call;    /* which it belongs to */
   ServerRequest          *request; /* NULL for an observer */
-  ServerJob              *job;
+  AppJob                 *job;
   int                     last_step;
   int                     n_partial; /* previews that were sent */
 };
@@ -39,20 +39,20 @@ void      server_answer_start       (ServerCall             *call,
                                      const ServerAnswerKind *kind);
 /* Tells about a job that there is. */
 void      server_answer_observe     (ServerCall             *call,
-                                     ServerJob              *job,
+                                     AppJob                 *job,
                                      const ServerAnswerKind *kind);
 
 /* Parts of what is told. */
-GVariant *server_answer_progress    (ServerJob              *job); /* (transfer floating) */
+GVariant *server_answer_progress    (AppJob                 *job); /* (transfer floating) */
 GVariant *server_answer_job         (ServerCall             *call, /* (transfer floating) */
-                                     ServerJob              *job);
-char     *server_answer_picture     (ServerJob              *job,  /* base64 (transfer full) */
+                                     AppJob                 *job);
+char     *server_answer_picture     (AppJob                 *job,  /* base64 (transfer full) */
                                      guint                   index);
 char     *server_answer_picture_url (ServerCall             *call, /* (transfer full) */
-                                     ServerJob              *job,
+                                     AppJob                 *job,
                                      guint                   index);
 /* The preview in a format, in base64. (transfer full) (nullable) */
-char     *server_answer_preview     (ServerJob              *job,
+char     *server_answer_preview     (AppJob                 *job,
                                      const char             *format);
 
 G_END_DECLS

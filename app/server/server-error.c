@@ -10,6 +10,8 @@
 #include <gio/gio.h>
 #include <zimage.h>
 
+#include "app-queue.h"
+
 #define RETRY_AFTER 5 /* seconds: a job may be over by then */
 
 G_DEFINE_QUARK (server-error-quark, server_error)
@@ -31,11 +33,27 @@ library_status (int code)
     }
 }
 
+static guint
+queue_status (int code)
+{
+  switch (code)
+    {
+    case APP_QUEUE_ERROR_TOO_LARGE:
+      return 422;
+    case APP_QUEUE_ERROR_TOO_MANY:
+      return 429;
+    default:
+      return 503;
+    }
+}
+
 guint
 server_error_get_status (const GError *error)
 {
   if (error->domain == SERVER_ERROR)
     return (guint) error->code;
+  if (error->domain == APP_QUEUE_ERROR)
+    return queue_status (error->code);
   if (error->domain == ZIM_ERROR)
     return library_status (error->code);
   if (error->domain == G_OPTION_ERROR || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA))
@@ -73,10 +91,10 @@ server_error_get_code (const GError *error)
     return "out_of_memory";
   if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
     return "cancelled";
-  if (error->domain != SERVER_ERROR)
+  if (error->domain != SERVER_ERROR && error->domain != APP_QUEUE_ERROR)
     return NULL;
 
-  switch (error->code)
+  switch (server_error_get_status (error))
     {
     case 401:
       return "invalid_api_key";

@@ -61,15 +61,15 @@ static void
 get_gauges (AppServer    *server,
             ServerGauges *gauges)
 {
-  GPtrArray *models = server_models_get_list (server->models);
+  GPtrArray *models = app_models_get_list (server->models);
 
   *gauges = (ServerGauges) { 0 };
-  gauges->n_waiting = server_queue_get_n_waiting (server->queue);
-  gauges->n_running = server_queue_get_n_running (server->queue);
+  gauges->n_waiting = app_queue_get_n_waiting (server->queue);
+  gauges->n_running = app_queue_get_n_running (server->queue);
   gauges->n_connections = server_connections_get_n (server->connections);
   for (guint i = 0; i < models->len; i++)
     {
-      ServerModel *model = models->pdata[i];
+      AppModel *model = models->pdata[i];
 
       if (model->pipeline == NULL)
         continue;

@@ -14,10 +14,10 @@
 #include "server-private.h"
 
 /* The job of the path; otherwise answers that there is none. (nullable) */
-static ServerJob *
+static AppJob *
 find_job (ServerCall *call)
 {
-  ServerJob *job = server_queue_find (server_call_get_server (call)->queue, server_call_get_argument (call, 0));
+  AppJob *job = app_queue_find (server_call_get_server (call)->queue, server_call_get_argument (call, 0));
   g_autoptr(GError) error = NULL;
 
   if (job != NULL)
@@ -50,7 +50,7 @@ server_jobs_create (ServerCall *call,
 {
   /* It may be over before anybody is told. */
   static const ServerAnswerKind kind = { .begin = accepted, .done = accepted, .is_observer = TRUE };
-  gint64 keep_alive = server_models_get_keep_alive (server_call_get_server (call)->models);
+  gint64 keep_alive = app_models_get_keep_alive (server_call_get_server (call)->models);
   const char *bad_field;
   g_autoptr(GError) error = NULL;
   ServerRequest *request = server_request_read_job (body, keep_alive, &bad_field, &error);
@@ -67,7 +67,7 @@ void
 server_jobs_get (ServerCall *call,
                  GVariant   *body)
 {
-  ServerJob *job = find_job (call);
+  AppJob *job = find_job (call);
 
   if (job != NULL)
     server_call_reply_json (call, 200, server_answer_job (call, job));
@@ -83,7 +83,7 @@ static void
 begin_events (ServerAnswer *answer)
 {
   server_call_begin_stream (answer->call, SERVER_STREAM_EVENTS);
-  if (!server_job_is_over (answer->job))
+  if (!app_job_is_over (answer->job))
     send_progress (answer);
 }
 
@@ -117,7 +117,7 @@ server_jobs_events (ServerCall *call,
   static const ServerAnswerKind kind = {
     .begin = begin_events, .progress = send_progress, .preview = send_preview, .done = send_done, .is_observer = TRUE
   };
-  ServerJob *job = find_job (call);
+  AppJob *job = find_job (call);
 
   if (job != NULL)
     server_answer_observe (call, job, &kind);
@@ -129,13 +129,13 @@ void
 server_jobs_delete (ServerCall *call,
                     GVariant   *body)
 {
-  ServerJob *job = find_job (call);
-  g_autoptr(ServerJob) kept = NULL;
+  AppJob *job = find_job (call);
+  g_autoptr(AppJob) kept = NULL;
 
   if (job == NULL)
     return;
   kept = g_object_ref (job);
-  server_queue_cancel (server_call_get_server (call)->queue, kept);
+  app_queue_cancel (server_call_get_server (call)->queue, kept);
   server_call_reply_json (call, 200, server_answer_job (call, kept));
 }
 
@@ -153,7 +153,7 @@ void
 server_jobs_image (ServerCall *call,
                    GVariant   *body)
 {
-  ServerJob *job = find_job (call);
+  AppJob *job = find_job (call);
   SoupMessageHeaders *headers;
   g_autoptr(GError) error = NULL;
   guint64 index;

@@ -28,8 +28,8 @@ struct _ServerMetrics
   guint64     n_images;
   guint64     n_steps;
   guint64     n_refusals;
-  guint64     n_stages[SERVER_N_STAGES];
-  double      stage_seconds[SERVER_N_STAGES];
+  guint64     n_stages[APP_N_STAGES];
+  double      stage_seconds[APP_N_STAGES];
   guint64     n_in_bucket[G_N_ELEMENTS (buckets)];
   guint64     n_done;
   double      done_seconds;
@@ -67,7 +67,7 @@ server_metrics_add_request (ServerMetrics *self,
 
 static void
 add_done (ServerMetrics *self,
-          ServerJob     *job)
+          AppJob        *job)
 {
   double seconds = (double) (job->ended - job->started) / G_TIME_SPAN_SECOND;
 
@@ -81,10 +81,10 @@ add_done (ServerMetrics *self,
 
 void
 server_metrics_add_job (ServerMetrics *self,
-                        ServerJob     *job)
+                        AppJob        *job)
 {
   self->n_jobs[job->state]++;
-  for (guint i = 0; i < SERVER_N_STAGES; i++)
+  for (guint i = 0; i < APP_N_STAGES; i++)
     if (job->stage_seconds[i] > 0)
       {
         self->n_stages[i]++;
@@ -155,7 +155,7 @@ append_stages (ServerMetrics *self,
                GString       *text)
 {
   append_head (text, "zimage_stage_seconds", "summary", "Times of the stages of jobs.");
-  for (int i = 0; i < SERVER_N_STAGES - 1; i++)
+  for (int i = 0; i < APP_N_STAGES - 1; i++)
     {
       g_autofree char *labels = g_strdup_printf ("stage=\"%s\"", app_enum_nick (ZIM_TYPE_STAGE, i));
 

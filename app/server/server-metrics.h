@@ -5,7 +5,7 @@
 
 #pragma once
 
-#include "server-job.h"
+#include "app-job.h"
 
 G_BEGIN_DECLS
 
@@ -30,7 +30,7 @@ void           server_metrics_add_request (ServerMetrics      *self,
                                            double              seconds);
 /* One that is over. */
 void           server_metrics_add_job     (ServerMetrics      *self,
-                                           ServerJob          *job);
+                                           AppJob             *job);
 void           server_metrics_add_refusal (ServerMetrics      *self);
 /* Call it from the thread that serves, whose time is told. (transfer full) */
 char          *server_metrics_to_text     (ServerMetrics      *self,

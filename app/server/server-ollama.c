@@ -52,13 +52,13 @@ to_nanoseconds (double seconds)
 static GVariant *
 make_last_line (ServerAnswer *answer)
 {
-  ServerJob *job = answer->job;
+  AppJob *job = answer->job;
   GVariantBuilder dict;
 
   init_line (&dict, answer->request->model, TRUE);
   app_dict_add (&dict, "done_reason", "s", "stop");
   app_dict_add_value (&dict, "image", g_variant_new_take_string (server_answer_picture (job, 0)));
-  app_dict_add (&dict, "seed", "x", server_job_get_seed (job, 0));
+  app_dict_add (&dict, "seed", "x", app_job_get_seed (job, 0));
   app_dict_add (&dict, "total_duration", "x", (job->ended - job->submitted) * 1000);
   app_dict_add (&dict, "load_duration", "x", to_nanoseconds (job->stage_seconds[ZIM_STAGE_LOAD]));
   return g_variant_builder_end (&dict);
@@ -74,7 +74,7 @@ done_whole (ServerAnswer *answer)
 static void
 send_step (ServerAnswer *answer)
 {
-  ServerJob *job = answer->job;
+  AppJob *job = answer->job;
   GVariantBuilder dict;
 
   if (job->stage != ZIM_STAGE_DENOISE || job->step == answer->last_step)
@@ -135,9 +135,9 @@ loaded_cb (GObject      *source,
            gpointer      data)
 {
   g_autoptr(Load) load = data;
-  ServerModels *models = SERVER_MODELS (source);
+  AppModels *models = APP_MODELS (source);
   g_autoptr(GError) error = NULL;
-  g_autoptr(ZimPipeline) pipeline = server_models_acquire_finish (models, result, &error);
+  g_autoptr(ZimPipeline) pipeline = app_models_acquire_finish (models, result, &error);
 
   if (pipeline == NULL)
     {
@@ -145,7 +145,7 @@ loaded_cb (GObject      *source,
       return;
     }
 
-  server_models_release (models, load->model, load->request->keep_alive);
+  app_models_release (models, load->model, load->request->keep_alive);
   reply_loaded (load, "load");
 }
 
@@ -155,22 +155,22 @@ resolved_cb (GObject      *source,
              gpointer      data)
 {
   g_autoptr(Load) load = data;
-  ServerModels *models = SERVER_MODELS (source);
+  AppModels *models = APP_MODELS (source);
   g_autoptr(GError) error = NULL;
 
-  load->model = server_models_resolve_finish (models, result, &error);
+  load->model = app_models_resolve_finish (models, result, &error);
   if (load->model == NULL)
     server_call_fail (load->call, error);
   else if (load->request->keep_alive == 0)
     {
-      server_models_unload (models, load->model);
+      app_models_unload (models, load->model);
       reply_loaded (load, "unload");
     }
   else
     {
       const char *model = load->model;
 
-      server_models_acquire_async (models, model, NULL, NULL, loaded_cb, g_steal_pointer (&load));
+      app_models_acquire_async (models, model, NULL, NULL, loaded_cb, g_steal_pointer (&load));
     }
 }
 
@@ -183,7 +183,7 @@ start_load (ServerCall    *call,
   load->call = g_object_ref (call);
   load->request = request;
   server_call_wait (call);
-  server_models_resolve_async (server_call_get_server (call)->models, request->model, resolved_cb, load);
+  app_models_resolve_async (server_call_get_server (call)->models, request->model, resolved_cb, load);
 }
 
 void
@@ -192,7 +192,7 @@ server_ollama_generate (ServerCall *call,
 {
   static const ServerAnswerKind whole = { .done = done_whole };
   static const ServerAnswerKind stream = { .progress = send_step, .done = done_stream };
-  gint64 keep_alive = server_models_get_keep_alive (server_call_get_server (call)->models);
+  gint64 keep_alive = app_models_get_keep_alive (server_call_get_server (call)->models);
   const char *bad_field;
   g_autoptr(GError) error = NULL;
   ServerRequest *request = server_request_read_ollama (body, keep_alive, &bad_field, &error);
@@ -244,11 +244,11 @@ init_model (GVariantBuilder *dict,
 
 static void
 add_tag (GVariantBuilder *builder,
-         ServerModels    *models,
+         AppModels       *models,
          ZimStoredModel  *stored)
 {
   g_autofree char *modified = format_time (zim_stored_model_get_modified (stored));
-  ServerModel *known = server_models_find (models, zim_stored_model_get_name (stored));
+  AppModel *known = app_models_find (models, zim_stored_model_get_name (stored));
   GVariantBuilder dict;
 
   init_model (&dict, zim_stored_model_get_name (stored), zim_stored_model_get_size (stored),
@@ -260,7 +260,7 @@ add_tag (GVariantBuilder *builder,
 /* One that was named when the server was started has no digest and no time. */
 static void
 add_given_tag (GVariantBuilder *builder,
-               ServerModel     *model)
+               AppModel        *model)
 {
   GVariantBuilder dict;
 
@@ -275,9 +275,9 @@ tags_refreshed_cb (GObject      *source,
                    gpointer      data)
 {
   g_autoptr(ServerCall) call = data;
-  ServerModels *models = server_call_get_server (call)->models;
+  AppModels *models = server_call_get_server (call)->models;
   ZimStore *store = ZIM_STORE (source);
-  GPtrArray *known = server_models_get_list (models);
+  GPtrArray *known = app_models_get_list (models);
   GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("aa{sv}"));
   g_autoptr(GError) error = NULL;
   GVariantBuilder dict;
@@ -290,7 +290,7 @@ tags_refreshed_cb (GObject      *source,
 
   for (guint i = 0; i < known->len; i++)
     {
-      ServerModel *model = known->pdata[i];
+      AppModel *model = known->pdata[i];
       g_autoptr(ZimStoredModel) stored = zim_store_find (store, model->name);
 
       if (stored == NULL)
@@ -312,10 +312,10 @@ void
 server_ollama_tags (ServerCall *call,
                     GVariant   *body)
 {
-  ServerModels *models = server_call_get_server (call)->models;
+  AppModels *models = server_call_get_server (call)->models;
 
   server_call_wait (call);
-  zim_store_refresh_async (server_models_get_store (models), NULL, tags_refreshed_cb, g_object_ref (call));
+  zim_store_refresh_async (app_models_get_store (models), NULL, tags_refreshed_cb, g_object_ref (call));
 }
 
 static char *
@@ -334,15 +334,15 @@ void
 server_ollama_ps (ServerCall *call,
                   GVariant   *body)
 {
-  ServerModels *models = server_call_get_server (call)->models;
-  GPtrArray *known = server_models_get_list (models);
-  gboolean is_gpu = zim_device_get_kind (server_models_get_device (models)) == ZIM_DEVICE_KIND_VULKAN;
+  AppModels *models = server_call_get_server (call)->models;
+  GPtrArray *known = app_models_get_list (models);
+  gboolean is_gpu = zim_device_get_kind (app_models_get_device (models)) == ZIM_DEVICE_KIND_VULKAN;
   GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("aa{sv}"));
   GVariantBuilder dict;
 
   for (guint i = 0; i < known->len; i++)
     {
-      ServerModel *model = known->pdata[i];
+      AppModel *model = known->pdata[i];
       g_autofree char *expiry = format_expiry (model->expires_at);
       guint64 size = zim_model_get_size (model->model);
 
@@ -352,7 +352,7 @@ server_ollama_ps (ServerCall *call,
       app_dict_add (&dict, "expires_at", "s", expiry);
       app_dict_add (&dict, "size_vram", "t", is_gpu ? size : 0);
       app_dict_add (&dict, "context_length", "i", 0);
-      app_dict_add (&dict, "device", "s", zim_device_get_name (server_models_get_device (models)));
+      app_dict_add (&dict, "device", "s", zim_device_get_name (app_models_get_device (models)));
       g_variant_builder_add_value (&builder, g_variant_builder_end (&dict));
     }
 
@@ -439,7 +439,7 @@ show_opened_cb (GObject      *source,
 {
   g_autoptr(Show) show = data;
   g_autoptr(GError) error = NULL;
-  g_autoptr(ZimModel) model = server_models_open_finish (SERVER_MODELS (source), result, &error);
+  g_autoptr(ZimModel) model = app_models_open_finish (APP_MODELS (source), result, &error);
   GVariantBuilder dict;
 
   if (model == NULL)
@@ -467,7 +467,7 @@ show_resolved_cb (GObject      *source,
   g_autoptr(GError) error = NULL;
   const char *name;
 
-  show->name = server_models_resolve_finish (SERVER_MODELS (source), result, &error);
+  show->name = app_models_resolve_finish (APP_MODELS (source), result, &error);
   if (show->name == NULL)
     {
       server_call_fail (show->call, error);
@@ -475,7 +475,7 @@ show_resolved_cb (GObject      *source,
     }
 
   name = show->name;
-  server_models_open_async (SERVER_MODELS (source), name, NULL, show_opened_cb, g_steal_pointer (&show));
+  app_models_open_async (APP_MODELS (source), name, NULL, show_opened_cb, g_steal_pointer (&show));
 }
 
 void
@@ -504,5 +504,5 @@ server_ollama_show (ServerCall *call,
   show->call = g_object_ref (call);
   show->is_verbose = is_verbose;
   server_call_wait (call);
-  server_models_resolve_async (server_call_get_server (call)->models, name, show_resolved_cb, show);
+  app_models_resolve_async (server_call_get_server (call)->models, name, show_resolved_cb, show);
 }

@@ -15,7 +15,7 @@
 
 static void
 add_size (GVariantBuilder *dict,
-          ServerJob       *job)
+          AppJob          *job)
 {
   g_autofree char *size = g_strdup_printf ("%dx%d", zim_params_get_width (job->params),
                                            zim_params_get_height (job->params));
@@ -38,7 +38,7 @@ add_picture (ServerAnswer    *answer,
   else
     app_dict_add_value (dict, "b64_json",
                                  g_variant_new_take_string (server_answer_picture (answer->job, index)));
-  app_dict_add (dict, "seed", "x", server_job_get_seed (answer->job, index));
+  app_dict_add (dict, "seed", "x", app_job_get_seed (answer->job, index));
 }
 
 static GVariant *
@@ -111,7 +111,7 @@ init_event (GVariantBuilder *dict,
 static void
 send_partial (ServerAnswer *answer)
 {
-  ServerJob *job = answer->job;
+  AppJob *job = answer->job;
   int n = answer->request->partial_images;
   const char *type = "image_generation.partial_image";
   GVariantBuilder dict;
@@ -156,7 +156,7 @@ send_completed (ServerAnswer *answer)
       GVariantBuilder dict;
 
       init_event (&dict, answer, type, server_answer_picture (answer->job, i));
-      app_dict_add (&dict, "seed", "x", server_job_get_seed (answer->job, i));
+      app_dict_add (&dict, "seed", "x", app_job_get_seed (answer->job, i));
       app_dict_add_value (&dict, "usage", make_usage ());
       server_call_send (answer->call, type, g_variant_builder_end (&dict));
     }
@@ -174,7 +174,7 @@ server_openai_generate (ServerCall *call,
   static const ServerAnswerKind partial = {
     .begin = begin_stream, .preview = send_partial, .done = send_completed
   };
-  gint64 keep_alive = server_models_get_keep_alive (server_call_get_server (call)->models);
+  gint64 keep_alive = app_models_get_keep_alive (server_call_get_server (call)->models);
   const char *bad_field;
   g_autoptr(GError) error = NULL;
   ServerRequest *request = server_request_read_openai (body, keep_alive, &bad_field, &error);
@@ -216,8 +216,8 @@ refreshed_cb (GObject      *source,
               gpointer      data)
 {
   g_autoptr(ServerCall) call = data;
-  ServerModels *models = server_call_get_server (call)->models;
-  GPtrArray *known = server_models_get_list (models);
+  AppModels *models = server_call_get_server (call)->models;
+  GPtrArray *known = app_models_get_list (models);
   GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("aa{sv}"));
   g_autoptr(GError) error = NULL;
   GVariantBuilder dict;
@@ -229,12 +229,12 @@ refreshed_cb (GObject      *source,
     }
 
   for (guint i = 0; i < known->len; i++)
-    g_variant_builder_add_value (&builder, make_model (((ServerModel *) known->pdata[i])->name, NULL));
+    g_variant_builder_add_value (&builder, make_model (((AppModel *) known->pdata[i])->name, NULL));
   for (guint i = 0; i < g_list_model_get_n_items (G_LIST_MODEL (source)); i++)
     {
       g_autoptr(ZimStoredModel) stored = g_list_model_get_item (G_LIST_MODEL (source), i);
 
-      if (server_models_find (models, zim_stored_model_get_name (stored)) == NULL)
+      if (app_models_find (models, zim_stored_model_get_name (stored)) == NULL)
         g_variant_builder_add_value (&builder, make_model (zim_stored_model_get_name (stored), stored));
     }
 
@@ -248,10 +248,10 @@ void
 server_openai_models (ServerCall *call,
                       GVariant   *body)
 {
-  ServerModels *models = server_call_get_server (call)->models;
+  AppModels *models = server_call_get_server (call)->models;
 
   server_call_wait (call);
-  zim_store_refresh_async (server_models_get_store (models), NULL, refreshed_cb, g_object_ref (call));
+  zim_store_refresh_async (app_models_get_store (models), NULL, refreshed_cb, g_object_ref (call));
 }
 
 static void
@@ -259,11 +259,11 @@ resolved_cb (GObject      *source,
              GAsyncResult *result,
              gpointer      data)
 {
-  ServerModels *models = SERVER_MODELS (source);
+  AppModels *models = APP_MODELS (source);
   g_autoptr(ServerCall) call = data;
   g_autoptr(GError) error = NULL;
-  g_autofree char *name = server_models_resolve_finish (models, result, &error);
-  g_autoptr(ZimStoredModel) stored = name != NULL ? zim_store_find (server_models_get_store (models), name) : NULL;
+  g_autofree char *name = app_models_resolve_finish (models, result, &error);
+  g_autoptr(ZimStoredModel) stored = name != NULL ? zim_store_find (app_models_get_store (models), name) : NULL;
 
   if (name != NULL)
     server_call_reply_json (call, 200, make_model (name, stored));
@@ -277,6 +277,6 @@ server_openai_model (ServerCall *call,
 {
   server_call_set_field (call, "model");
   server_call_wait (call);
-  server_models_resolve_async (server_call_get_server (call)->models, server_call_get_argument (call, 0), resolved_cb,
+  app_models_resolve_async (server_call_get_server (call)->models, server_call_get_argument (call, 0), resolved_cb,
                                g_object_ref (call));
 }

@@ -7,13 +7,13 @@
 
 #include <libsoup/soup.h>
 
+#include "app-models.h"
+#include "app-queue.h"
 #include "app-server.h"
 #include "server-call.h"
 #include "server-connections.h"
 #include "server-guard.h"
 #include "server-metrics.h"
-#include "server-models.h"
-#include "server-queue.h"
 
 G_BEGIN_DECLS
 
@@ -23,8 +23,8 @@ struct _AppServer
   ServerGuard       *guard;
   ServerConnections *connections;
   ServerMetrics     *metrics;
-  ServerModels      *models;
-  ServerQueue       *queue;
+  AppModels         *models;
+  AppQueue          *queue;
   GPtrArray         *sockets;    /* of GSocket: those of our own that listen */
   gint64             grace;
   GMainLoop         *loop;

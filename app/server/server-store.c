@@ -231,7 +231,7 @@ copied_cb (GObject      *source,
 static void
 start_copy (Copy *copy)
 {
-  ZimStore *store = server_models_get_store (server_call_get_server (copy->call)->models);
+  ZimStore *store = app_models_get_store (server_call_get_server (copy->call)->models);
 
   server_call_wait (copy->call);
   zim_store_copy_async (store, copy->source, copy->destination, NULL, copied_cb, copy);
@@ -265,15 +265,15 @@ source_opened_cb (GObject      *source,
                   GAsyncResult *result,
                   gpointer      data)
 {
-  ServerModels *models = SERVER_MODELS (source);
+  AppModels *models = APP_MODELS (source);
   Arrival *arrival = data;
   g_autoptr(GError) error = NULL;
-  g_autoptr(ZimModel) model = server_models_open_finish (models, result, &error);
+  g_autoptr(ZimModel) model = app_models_open_finish (models, result, &error);
 
   if (model == NULL)
     finish_arrival (arrival, error);
   else
-    zim_store_create_async (server_models_get_store (models), arrival->name, model, arrival->quantize, NULL,
+    zim_store_create_async (app_models_get_store (models), arrival->name, model, arrival->quantize, NULL,
                             arrival->transfer, arrival->cancellable, created_cb, arrival);
 }
 
@@ -282,15 +282,15 @@ source_resolved_cb (GObject      *source,
                     GAsyncResult *result,
                     gpointer      data)
 {
-  ServerModels *models = SERVER_MODELS (source);
+  AppModels *models = APP_MODELS (source);
   Arrival *arrival = data;
   g_autoptr(GError) error = NULL;
-  g_autofree char *name = server_models_resolve_finish (models, result, &error);
+  g_autofree char *name = app_models_resolve_finish (models, result, &error);
 
   if (name == NULL)
     finish_arrival (arrival, error);
   else
-    server_models_open_async (models, name, arrival->cancellable, source_opened_cb, arrival);
+    app_models_open_async (models, name, arrival->cancellable, source_opened_cb, arrival);
 }
 
 /* The weights are computed again, which may take minutes; a copy takes no time. */
@@ -301,7 +301,7 @@ start_quantizing (const Copy *copy,
   Arrival *arrival = start_arrival (copy->call, copy->destination, "quantizing model", copy->wants_stream);
 
   arrival->quantize = g_strdup (quantize);
-  server_models_resolve_async (server_call_get_server (copy->call)->models, copy->source, source_resolved_cb, arrival);
+  app_models_resolve_async (server_call_get_server (copy->call)->models, copy->source, source_resolved_cb, arrival);
 }
 
 /* A model is made of one that is there. Folders and files are the command line's: no request names one. */
@@ -373,7 +373,7 @@ removed_cb (GObject      *source,
       return;
     }
 
-  server_models_unload (server_call_get_server (removal->call)->models, removal->name);
+  app_models_unload (server_call_get_server (removal->call)->models, removal->name);
   server_call_reply_empty (removal->call, 200);
 }
 
@@ -382,7 +382,7 @@ server_store_delete (ServerCall *call,
                      GVariant   *body)
 {
   g_autoptr(Removal) removal = g_new0 (Removal, 1);
-  ZimStore *store = server_models_get_store (server_call_get_server (call)->models);
+  ZimStore *store = app_models_get_store (server_call_get_server (call)->models);
   const char *name;
 
   removal->call = g_object_ref (call);
@@ -412,7 +412,7 @@ pull (ServerCall *call,
       const char *name,
       gboolean    wants_stream)
 {
-  ZimStore *store = server_models_get_store (server_call_get_server (call)->models);
+  ZimStore *store = app_models_get_store (server_call_get_server (call)->models);
   Arrival *arrival = start_arrival (call, name, "pulling model", wants_stream);
 
   zim_store_pull_async (store, name, NULL, arrival->transfer, arrival->cancellable, pulled_cb, arrival);

@@ -1,11 +1,11 @@
-/* server-job.c: one job of the server, from the queue to its encoded pictures
+/* app-job.c: one job of a queue, from the queue to its encoded pictures
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 
 #include "config.h"
 
-#include "server-job.h"
+#include "app-job.h"
 
 #include <errno.h>
 #include <string.h>
@@ -15,7 +15,7 @@
 #define PREVIEW_SIZE 256                                        /* pixels */
 #define PROGRESS_INTERVAL (200 * G_TIME_SPAN_MILLISECOND) /* of what is less than a step */
 
-G_DEFINE_FINAL_TYPE (ServerJob, server_job, G_TYPE_OBJECT)
+G_DEFINE_FINAL_TYPE (AppJob, app_job, G_TYPE_OBJECT)
 
 enum {
   PROGRESS,
@@ -27,9 +27,9 @@ enum {
 static guint signals[N_SIGNALS];
 
 static void
-server_job_finalize (GObject *object)
+app_job_finalize (GObject *object)
 {
-  ServerJob *self = SERVER_JOB (object);
+  AppJob *self = APP_JOB (object);
 
   g_free (self->id);
   g_free (self->client);
@@ -39,22 +39,22 @@ server_job_finalize (GObject *object)
   g_clear_object (&self->run);
   g_clear_pointer (&self->pictures, g_ptr_array_unref);
   g_clear_error (&self->error);
-  G_OBJECT_CLASS (server_job_parent_class)->finalize (object);
+  G_OBJECT_CLASS (app_job_parent_class)->finalize (object);
 }
 
 static void
-server_job_class_init (ServerJobClass *class)
+app_job_class_init (AppJobClass *class)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (class);
   static const char *const names[] = { "progress", "preview", "done" };
 
-  object_class->finalize = server_job_finalize;
+  object_class->finalize = app_job_finalize;
   for (guint i = 0; i < N_SIGNALS; i++)
-    signals[i] = g_signal_new (names[i], SERVER_TYPE_JOB, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
+    signals[i] = g_signal_new (names[i], APP_TYPE_JOB, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
 }
 
 static void
-server_job_init (ServerJob *self)
+app_job_init (AppJob *self)
 {
   self->format = "png";
   self->wait = -1;
@@ -77,12 +77,12 @@ make_id (void)
   return g_string_free (id, FALSE);
 }
 
-ServerJob *
-server_job_new (const char *client,
+AppJob *
+app_job_new (const char *client,
                 const char *model,
                 ZimParams  *params)
 {
-  ServerJob *self = g_object_new (SERVER_TYPE_JOB, NULL);
+  AppJob *self = g_object_new (APP_TYPE_JOB, NULL);
 
   self->id = make_id ();
   self->client = g_strdup (client);
@@ -97,15 +97,15 @@ server_job_new (const char *client,
 /* --- What is known about it ------------------------------------------------------------------------ */
 
 gboolean
-server_job_is_over (ServerJob *self)
+app_job_is_over (AppJob *self)
 {
   return self->state != ZIM_JOB_STATE_QUEUED && self->state != ZIM_JOB_STATE_RUNNING;
 }
 
 double
-server_job_get_remaining (ServerJob *self)
+app_job_get_remaining (AppJob *self)
 {
-  if (server_job_is_over (self))
+  if (app_job_is_over (self))
     return 0;
   if (self->state == ZIM_JOB_STATE_QUEUED)
     return self->wait >= 0 && self->estimate >= 0 ? self->wait + self->estimate : -1;
@@ -116,14 +116,14 @@ server_job_get_remaining (ServerJob *self)
 }
 
 GdkPixbuf *
-server_job_get_preview (ServerJob *self)
+app_job_get_preview (AppJob *self)
 {
   return self->run != NULL ? zim_job_get_preview (self->run) : NULL;
 }
 
 gint64
-server_job_get_seed (ServerJob *self,
-                     guint      index)
+app_job_get_seed (AppJob *self,
+                  guint   index)
 {
   gint64 seed = zim_params_get_seed (self->params);
 
@@ -133,8 +133,8 @@ server_job_get_seed (ServerJob *self,
 /* --- Its life -------------------------------------------------------------------------------------- */
 
 static void
-set_stage (ServerJob *self,
-           ZimStage   stage)
+set_stage (AppJob   *self,
+           ZimStage  stage)
 {
   gint64 now = g_get_monotonic_time ();
 
@@ -144,7 +144,7 @@ set_stage (ServerJob *self,
 }
 
 static void
-emit_progress (ServerJob *self)
+emit_progress (AppJob *self)
 {
   self->progress_at = g_get_monotonic_time ();
   g_signal_emit (self, signals[PROGRESS], 0);
@@ -152,11 +152,11 @@ emit_progress (ServerJob *self)
 
 /* What runs and its pixels go; the files stay. */
 static void
-end (ServerJob   *self,
+end (AppJob      *self,
      ZimJobState  state)
 {
   /* Who handles the signal may hold the last other reference. */
-  g_autoptr(ServerJob) kept = g_object_ref (self);
+  g_autoptr(AppJob) kept = g_object_ref (self);
 
   set_stage (self, state == ZIM_JOB_STATE_DONE ? ZIM_STAGE_DONE : self->stage);
   self->ended = self->stage_at;
@@ -167,12 +167,12 @@ end (ServerJob   *self,
 }
 
 void
-server_job_fail (ServerJob *self,
-                 GError    *error)
+app_job_fail (AppJob *self,
+              GError *error)
 {
   gboolean is_cancelled = g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
 
-  if (server_job_is_over (self))
+  if (app_job_is_over (self))
     {
       g_error_free (error);
       return;
@@ -183,9 +183,9 @@ server_job_fail (ServerJob *self,
 }
 
 void
-server_job_set_place (ServerJob *self,
-                      int        position,
-                      double     wait)
+app_job_set_place (AppJob *self,
+                   int     position,
+                   double  wait)
 {
   gboolean moved = self->position != position;
 
@@ -196,7 +196,7 @@ server_job_set_place (ServerJob *self,
 }
 
 void
-server_job_begin (ServerJob *self)
+app_job_begin (AppJob *self)
 {
   self->state = ZIM_JOB_STATE_RUNNING;
   self->started = g_get_monotonic_time ();
@@ -250,13 +250,13 @@ encoded_cb (GObject      *source,
             GAsyncResult *result,
             gpointer      data)
 {
-  ServerJob *self = SERVER_JOB (source);
+  AppJob *self = APP_JOB (source);
   GError *error = NULL;
   g_autoptr(GPtrArray) pictures = g_task_propagate_pointer (G_TASK (result), &error);
 
   if (pictures == NULL)
-    server_job_fail (self, error);
-  else if (!server_job_is_over (self))
+    app_job_fail (self, error);
+  else if (!app_job_is_over (self))
     {
       self->pictures = g_steal_pointer (&pictures);
       end (self, ZIM_JOB_STATE_DONE);
@@ -264,7 +264,7 @@ encoded_cb (GObject      *source,
 }
 
 static void
-encode (ServerJob *self)
+encode (AppJob *self)
 {
   GListModel *images = zim_job_get_images (self->run);
   g_autoptr(GTask) task = g_task_new (self, NULL, encoded_cb, NULL);
@@ -283,7 +283,7 @@ encode (ServerJob *self)
 
 /* Whether there is news that nobody should wait for. */
 static gboolean
-read_run (ServerJob *self)
+read_run (AppJob *self)
 {
   ZimStage stage = zim_job_get_stage (self->run);
   int step = zim_job_get_step (self->run);
@@ -305,18 +305,18 @@ read_run (ServerJob *self)
 }
 
 static void
-progress_cb (ServerJob  *self,
+progress_cb (AppJob     *self,
              GParamSpec *pspec,
              ZimJob     *run)
 {
-  if (server_job_is_over (self))
+  if (app_job_is_over (self))
     return;
   if (read_run (self) || g_get_monotonic_time () - self->progress_at >= PROGRESS_INTERVAL)
     emit_progress (self);
 }
 
 static void
-warning_cb (ServerJob  *self,
+warning_cb (AppJob     *self,
             GParamSpec *pspec,
             ZimJob     *run)
 {
@@ -325,29 +325,29 @@ warning_cb (ServerJob  *self,
 }
 
 static void
-preview_cb (ServerJob  *self,
+preview_cb (AppJob     *self,
             GParamSpec *pspec,
             ZimJob     *run)
 {
-  if (!server_job_is_over (self))
+  if (!app_job_is_over (self))
     g_signal_emit (self, signals[PREVIEW], 0);
 }
 
 static void
-run_done_cb (ServerJob *self,
-             ZimJob    *run)
+run_done_cb (AppJob *self,
+             ZimJob *run)
 {
   const GError *error = zim_job_get_error (run);
 
   if (error != NULL)
-    server_job_fail (self, g_error_copy (error));
-  else if (!server_job_is_over (self))
+    app_job_fail (self, g_error_copy (error));
+  else if (!app_job_is_over (self))
     encode (self);
 }
 
 void
-server_job_run (ServerJob   *self,
-                ZimPipeline *pipeline)
+app_job_run (AppJob      *self,
+             ZimPipeline *pipeline)
 {
   self->run = zim_pipeline_submit (pipeline, self->params);
   g_set_object (&self->params, zim_job_get_params (self->run));

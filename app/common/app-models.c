@@ -1,18 +1,16 @@
-/* server-models.c: which models there are, and which of them are loaded
+/* app-models.c: which models there are, and which of them are loaded
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 
 #include "config.h"
 
-#include "server-models.h"
+#include "app-models.h"
 
 #include <glib/gi18n.h>
 #include <string.h>
 
-#include "server-error.h"
-
-struct _ServerModels
+struct _AppModels
 {
   GObject       parent_instance;
 
@@ -22,17 +20,17 @@ struct _ServerModels
   guint64       budget;     /* bytes */
   gboolean      is_limited; /* by the operator, not only by what the device has */
   gint64        keep_alive;
-  GPtrArray    *models;     /* of ServerModel; the first n_given were named when the server was started */
+  GPtrArray    *models;     /* of AppModel; the first n_given were named when the program was started */
   guint         n_given;
   guint         timer_id;   /* for the model that expires first */
 };
 
-G_DEFINE_FINAL_TYPE (ServerModels, server_models, G_TYPE_OBJECT)
+G_DEFINE_FINAL_TYPE (AppModels, app_models, G_TYPE_OBJECT)
 
-static void schedule (ServerModels *self);
+static void schedule (AppModels *self);
 
 static void
-model_free (ServerModel *model)
+model_free (AppModel *model)
 {
   g_free (model->name);
   g_clear_object (&model->pipeline);
@@ -41,37 +39,37 @@ model_free (ServerModel *model)
 }
 
 static void
-server_models_finalize (GObject *object)
+app_models_finalize (GObject *object)
 {
-  ServerModels *self = SERVER_MODELS (object);
+  AppModels *self = APP_MODELS (object);
 
   g_clear_handle_id (&self->timer_id, g_source_remove);
   g_ptr_array_unref (self->models);
   g_clear_object (&self->store);
   g_clear_object (&self->device);
-  G_OBJECT_CLASS (server_models_parent_class)->finalize (object);
+  G_OBJECT_CLASS (app_models_parent_class)->finalize (object);
 }
 
 static void
-server_models_class_init (ServerModelsClass *class)
+app_models_class_init (AppModelsClass *class)
 {
-  G_OBJECT_CLASS (class)->finalize = server_models_finalize;
+  G_OBJECT_CLASS (class)->finalize = app_models_finalize;
 }
 
 static void
-server_models_init (ServerModels *self)
+app_models_init (AppModels *self)
 {
   self->store = zim_store_new (NULL);
   self->models = g_ptr_array_new_with_free_func ((GDestroyNotify) model_free);
 }
 
-ServerModels *
-server_models_new (ZimDevice    *device,
+AppModels *
+app_models_new (ZimDevice    *device,
                    ZimPrecision  precision,
                    guint64       budget,
                    gint64        keep_alive)
 {
-  ServerModels *self = g_object_new (SERVER_TYPE_MODELS, NULL);
+  AppModels *self = g_object_new (APP_TYPE_MODELS, NULL);
 
   self->device = g_object_ref (device);
   self->precision = precision;
@@ -82,25 +80,25 @@ server_models_new (ZimDevice    *device,
 }
 
 ZimStore *
-server_models_get_store (ServerModels *self)
+app_models_get_store (AppModels *self)
 {
   return self->store;
 }
 
 ZimDevice *
-server_models_get_device (ServerModels *self)
+app_models_get_device (AppModels *self)
 {
   return self->device;
 }
 
 gint64
-server_models_get_keep_alive (ServerModels *self)
+app_models_get_keep_alive (AppModels *self)
 {
   return self->keep_alive;
 }
 
 GPtrArray *
-server_models_get_list (ServerModels *self)
+app_models_get_list (AppModels *self)
 {
   return self->models;
 }
@@ -115,15 +113,15 @@ with_tag (const char *name)
   return strchr (slash != NULL ? slash : name, ':') != NULL ? g_strdup (name) : g_strconcat (name, ":latest", NULL);
 }
 
-ServerModel *
-server_models_find (ServerModels *self,
-                    const char   *name)
+AppModel *
+app_models_find (AppModels  *self,
+                 const char *name)
 {
   g_autofree char *full = with_tag (name);
 
   for (guint i = 0; i < self->models->len; i++)
     {
-      ServerModel *model = self->models->pdata[i];
+      AppModel *model = self->models->pdata[i];
 
       if (g_str_equal (model->name, full))
         return model;
@@ -132,12 +130,12 @@ server_models_find (ServerModels *self,
   return NULL;
 }
 
-static ServerModel *
-add_model (ServerModels *self,
-           const char   *name,
-           ZimModel     *model)
+static AppModel *
+add_model (AppModels  *self,
+           const char *name,
+           ZimModel   *model)
 {
-  ServerModel *added = g_new0 (ServerModel, 1);
+  AppModel *added = g_new0 (AppModel, 1);
 
   added->name = with_tag (name);
   added->model = g_object_ref (model);
@@ -147,15 +145,15 @@ add_model (ServerModels *self,
 }
 
 gboolean
-server_models_add (ServerModels  *self,
-                   const char    *path,
-                   GError       **error)
+app_models_add (AppModels   *self,
+                const char  *path,
+                GError     **error)
 {
   g_autoptr(ZimModel) model = zim_model_open (path, NULL, error);
 
   if (model == NULL)
     return FALSE;
-  if (server_models_find (self, zim_model_get_name (model)) != NULL)
+  if (app_models_find (self, zim_model_get_name (model)) != NULL)
     {
       g_set_error (error, ZIM_ERROR, ZIM_ERROR_INVALID_PARAMS, _("Two models are called “%s”"),
                    zim_model_get_name (model));
@@ -176,8 +174,8 @@ is_like_file (const char *name)
 
 /* (nullable) (transfer full) */
 static char *
-find_stored (ServerModels *self,
-             const char   *name)
+find_stored (AppModels  *self,
+             const char *name)
 {
   g_autoptr(ZimStoredModel) stored = NULL;
 
@@ -197,7 +195,7 @@ refreshed_cb (GObject      *source,
               gpointer      data)
 {
   g_autoptr(GTask) task = data;
-  ServerModels *self = g_task_get_source_object (task);
+  AppModels *self = g_task_get_source_object (task);
   const char *name = g_task_get_task_data (task);
   GError *error = NULL;
   char *found;
@@ -212,25 +210,25 @@ refreshed_cb (GObject      *source,
   if (found != NULL)
     g_task_return_pointer (task, found, g_free);
   else if (name != NULL)
-    g_task_return_new_error (task, ZIM_ERROR, ZIM_ERROR_NOT_FOUND, _("There is no model “%.200s” on this server"),
+    g_task_return_new_error (task, ZIM_ERROR, ZIM_ERROR_NOT_FOUND, _("There is no model “%.200s” here"),
                              name);
   else
-    g_task_return_new_error (task, ZIM_ERROR, ZIM_ERROR_NOT_FOUND, _("There is no model on this server"));
+    g_task_return_new_error (task, ZIM_ERROR, ZIM_ERROR_NOT_FOUND, _("There is no model here"));
 }
 
 void
-server_models_resolve_async (ServerModels        *self,
-                             const char          *name,
-                             GAsyncReadyCallback  callback,
-                             gpointer             user_data)
+app_models_resolve_async (AppModels           *self,
+                          const char          *name,
+                          GAsyncReadyCallback  callback,
+                          gpointer             user_data)
 {
   g_autoptr(GTask) task = g_task_new (self, NULL, callback, user_data);
-  ServerModel *known = NULL;
+  AppModel *known = NULL;
 
   if (name != NULL && *name == '\0')
     name = NULL;
   if (name != NULL)
-    known = server_models_find (self, name);
+    known = app_models_find (self, name);
   else if (self->n_given > 0)
     known = self->models->pdata[0];
   if (known != NULL)
@@ -244,9 +242,9 @@ server_models_resolve_async (ServerModels        *self,
 }
 
 char *
-server_models_resolve_finish (ServerModels  *self,
-                              GAsyncResult  *result,
-                              GError       **error)
+app_models_resolve_finish (AppModels     *self,
+                           GAsyncResult  *result,
+                           GError       **error)
 {
   return g_task_propagate_pointer (G_TASK (result), error);
 }
@@ -269,14 +267,14 @@ opened_cb (GObject      *source,
 }
 
 void
-server_models_open_async (ServerModels        *self,
-                          const char          *name,
-                          GCancellable        *cancellable,
-                          GAsyncReadyCallback  callback,
-                          gpointer             user_data)
+app_models_open_async (AppModels           *self,
+                       const char          *name,
+                       GCancellable        *cancellable,
+                       GAsyncReadyCallback  callback,
+                       gpointer             user_data)
 {
   g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
-  ServerModel *known = server_models_find (self, name);
+  AppModel *known = app_models_find (self, name);
 
   if (known != NULL)
     g_task_return_pointer (task, g_object_ref (known->model), g_object_unref);
@@ -285,9 +283,9 @@ server_models_open_async (ServerModels        *self,
 }
 
 ZimModel *
-server_models_open_finish (ServerModels  *self,
-                           GAsyncResult  *result,
-                           GError       **error)
+app_models_open_finish (AppModels     *self,
+                        GAsyncResult  *result,
+                        GError       **error)
 {
   return g_task_propagate_pointer (G_TASK (result), error);
 }
@@ -295,8 +293,8 @@ server_models_open_finish (ServerModels  *self,
 /* --- Loading --------------------------------------------------------------------------------------- */
 
 static void
-drop (ServerModels *self,
-      ServerModel  *model)
+drop (AppModels *self,
+      AppModel  *model)
 {
   guint index;
 
@@ -307,14 +305,14 @@ drop (ServerModels *self,
 }
 
 /* The one that was not used for the longest time. (nullable) */
-static ServerModel *
-find_oldest (ServerModels *self)
+static AppModel *
+find_oldest (AppModels *self)
 {
-  ServerModel *oldest = NULL;
+  AppModel *oldest = NULL;
 
   for (guint i = 0; i < self->models->len; i++)
     {
-      ServerModel *model = self->models->pdata[i];
+      AppModel *model = self->models->pdata[i];
 
       if (model->pipeline != NULL && model->n_users == 0 && (oldest == NULL || model->used_at < oldest->used_at))
         oldest = model;
@@ -324,14 +322,14 @@ find_oldest (ServerModels *self)
 }
 
 static guint64
-get_size_of_others (ServerModels *self,
-                    ServerModel  *model)
+get_size_of_others (AppModels *self,
+                    AppModel  *model)
 {
   guint64 size = 0;
 
   for (guint i = 0; i < self->models->len; i++)
     {
-      ServerModel *other = self->models->pdata[i];
+      AppModel *other = self->models->pdata[i];
 
       if (other != model && other->pipeline != NULL)
         size += zim_model_get_size (other->model);
@@ -343,11 +341,11 @@ get_size_of_others (ServerModels *self,
 /* Others go until a model, which is in use, has the room that it needs. What is left is its budget; if that is less the
  * library finds a plan for it, or says that there is none. */
 static void
-make_room (ServerModels *self,
-           ServerModel  *model,
-           guint64       needed)
+make_room (AppModels *self,
+           AppModel  *model,
+           guint64    needed)
 {
-  ServerModel *oldest;
+  AppModel *oldest;
   guint64 others;
 
   while ((others = get_size_of_others (self, model)) + needed > self->budget && (oldest = find_oldest (self)) != NULL)
@@ -358,9 +356,9 @@ make_room (ServerModels *self,
 }
 
 static gboolean
-load (ServerModels  *self,
-      ServerModel   *model,
-      GError       **error)
+load (AppModels  *self,
+      AppModel   *model,
+      GError    **error)
 {
   if (model->pipeline == NULL)
     {
@@ -395,9 +393,9 @@ planned_cb (GObject      *source,
             gpointer      data)
 {
   g_autoptr(GTask) task = data;
-  ServerModels *self = g_task_get_source_object (task);
+  AppModels *self = g_task_get_source_object (task);
   const Acquisition *acquisition = g_task_get_task_data (task);
-  ServerModel *model = server_models_find (self, acquisition->name);
+  AppModel *model = app_models_find (self, acquisition->name);
   /* A job that cannot be planned says so itself. */
   guint64 needed = zim_pipeline_plan_memory_finish (ZIM_PIPELINE (source), result, NULL);
   guint64 weights = zim_model_get_size (model->model);
@@ -411,8 +409,8 @@ planned_cb (GObject      *source,
 
 /* Whatever its budget was, the plan is to tell what it takes to keep everything where it is. */
 static void
-plan (GTask       *task,
-      ServerModel *model)
+plan (GTask    *task,
+      AppModel *model)
 {
   const Acquisition *acquisition = g_task_get_task_data (task);
   g_autoptr(ZimParams) params = acquisition->params != NULL ? g_object_ref (acquisition->params)
@@ -428,12 +426,12 @@ acquired_cb (GObject      *source,
              GAsyncResult *result,
              gpointer      data)
 {
-  ServerModels *self = SERVER_MODELS (source);
+  AppModels *self = APP_MODELS (source);
   g_autoptr(GTask) task = data;
   const Acquisition *acquisition = g_task_get_task_data (task);
   GError *error = NULL;
-  g_autoptr(ZimModel) opened = server_models_open_finish (self, result, &error);
-  ServerModel *model = server_models_find (self, acquisition->name);
+  g_autoptr(ZimModel) opened = app_models_open_finish (self, result, &error);
+  AppModel *model = app_models_find (self, acquisition->name);
 
   if (model == NULL && opened != NULL)
     model = add_model (self, acquisition->name, opened);
@@ -449,12 +447,12 @@ acquired_cb (GObject      *source,
 }
 
 void
-server_models_acquire_async (ServerModels        *self,
-                             const char          *name,
-                             ZimParams           *params,
-                             GCancellable        *cancellable,
-                             GAsyncReadyCallback  callback,
-                             gpointer             user_data)
+app_models_acquire_async (AppModels           *self,
+                          const char          *name,
+                          ZimParams           *params,
+                          GCancellable        *cancellable,
+                          GAsyncReadyCallback  callback,
+                          gpointer             user_data)
 {
   GTask *task = g_task_new (self, cancellable, callback, user_data);
   Acquisition *acquisition = g_new0 (Acquisition, 1);
@@ -464,13 +462,13 @@ server_models_acquire_async (ServerModels        *self,
   /* What was loaded has to be released again. */
   g_task_set_check_cancellable (task, FALSE);
   g_task_set_task_data (task, acquisition, (GDestroyNotify) acquisition_free);
-  server_models_open_async (self, name, cancellable, acquired_cb, task);
+  app_models_open_async (self, name, cancellable, acquired_cb, task);
 }
 
 ZimPipeline *
-server_models_acquire_finish (ServerModels  *self,
-                              GAsyncResult  *result,
-                              GError       **error)
+app_models_acquire_finish (AppModels     *self,
+                           GAsyncResult  *result,
+                           GError       **error)
 {
   return g_task_propagate_pointer (G_TASK (result), error);
 }
@@ -480,13 +478,13 @@ server_models_acquire_finish (ServerModels  *self,
 static gboolean
 expire_cb (gpointer data)
 {
-  ServerModels *self = data;
+  AppModels *self = data;
   gint64 now = g_get_monotonic_time ();
 
   self->timer_id = 0;
   for (guint i = self->models->len; i > 0; i--)
     {
-      ServerModel *model = self->models->pdata[i - 1];
+      AppModel *model = self->models->pdata[i - 1];
 
       if (model->n_users == 0 && model->expires_at <= now)
         drop (self, model);
@@ -497,14 +495,14 @@ expire_cb (gpointer data)
 }
 
 static void
-schedule (ServerModels *self)
+schedule (AppModels *self)
 {
   gint64 first = G_MAXINT64;
   gint64 wait;
 
   for (guint i = 0; i < self->models->len; i++)
     {
-      ServerModel *model = self->models->pdata[i];
+      AppModel *model = self->models->pdata[i];
 
       if (model->n_users == 0)
         first = MIN (first, model->expires_at);
@@ -526,11 +524,11 @@ get_end (gint64 keep_alive)
 }
 
 void
-server_models_release (ServerModels *self,
-                       const char   *name,
-                       gint64        keep_alive)
+app_models_release (AppModels  *self,
+                    const char *name,
+                    gint64      keep_alive)
 {
-  ServerModel *model = server_models_find (self, name);
+  AppModel *model = app_models_find (self, name);
 
   if (model == NULL)
     return;
@@ -543,10 +541,10 @@ server_models_release (ServerModels *self,
 }
 
 void
-server_models_unload (ServerModels *self,
-                      const char   *name)
+app_models_unload (AppModels  *self,
+                   const char *name)
 {
-  ServerModel *model = server_models_find (self, name);
+  AppModel *model = app_models_find (self, name);
 
   if (model == NULL || model->pipeline == NULL)
     return;

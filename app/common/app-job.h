@@ -1,4 +1,4 @@
-/* server-job.h: one job of the server, from the queue to its encoded pictures
+/* app-job.h: one job of a queue, from the queue to its encoded pictures
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -9,17 +9,17 @@
 
 G_BEGIN_DECLS
 
-#define SERVER_N_STAGES (ZIM_STAGE_DONE + 1)
+#define APP_N_STAGES (ZIM_STAGE_DONE + 1)
 
-#define SERVER_TYPE_JOB (server_job_get_type ())
+#define APP_TYPE_JOB (app_job_get_type ())
 
-G_DECLARE_FINAL_TYPE (ServerJob, server_job, SERVER, JOB, GObject)
+G_DECLARE_FINAL_TYPE (AppJob, app_job, APP, JOB, GObject)
 
 /* Others than the queue only read it once it is in the queue.
  *
  * ::progress is emitted when step, stage, place in the queue or, now and then, the fraction change, ::preview when
  * there is a new one, and ::done once, at the end. */
-struct _ServerJob
+struct _AppJob
 {
   GObject      parent_instance;
 
@@ -50,30 +50,30 @@ struct _ServerJob
   gint64       submitted;  /* monotonic, microseconds; so are the others */
   gint64       started;
   gint64       ended;
-  double       stage_seconds[SERVER_N_STAGES];
+  double       stage_seconds[APP_N_STAGES];
   gint64       stage_at;   /* when the stage began */
   gint64       progress_at;
 };
 
-ServerJob  *server_job_new           (const char     *client,
-                                      const char     *model,
-                                      ZimParams      *params);
+AppJob    *app_job_new           (const char  *client,
+                                  const char  *model,
+                                  ZimParams   *params);
 
-gboolean    server_job_is_over       (ServerJob      *self);
-double      server_job_get_remaining (ServerJob      *self); /* seconds, or −1 */
-GdkPixbuf  *server_job_get_preview   (ServerJob      *self); /* (nullable) */
-gint64      server_job_get_seed      (ServerJob      *self, /* −1 as long as it is not drawn */
-                                      guint           index);
+gboolean   app_job_is_over       (AppJob      *self);
+double     app_job_get_remaining (AppJob      *self); /* seconds, or −1 */
+GdkPixbuf *app_job_get_preview   (AppJob      *self); /* (nullable) */
+gint64     app_job_get_seed      (AppJob      *self, /* −1 as long as it is not drawn */
+                                  guint        index);
 
 /* The queue's. */
-void        server_job_set_place     (ServerJob      *self,
-                                      int             position,
-                                      double          wait);
-void        server_job_begin         (ServerJob      *self);
-void        server_job_run           (ServerJob      *self,
-                                      ZimPipeline    *pipeline);
+void       app_job_set_place     (AppJob      *self,
+                                  int          position,
+                                  double       wait);
+void       app_job_begin         (AppJob      *self);
+void       app_job_run           (AppJob      *self,
+                                  ZimPipeline *pipeline);
 /* Takes the error. Does nothing if the job is over. */
-void        server_job_fail          (ServerJob      *self,
-                                      GError         *error);
+void       app_job_fail          (AppJob      *self,
+                                  GError      *error);
 
 G_END_DECLS

@@ -1,4 +1,4 @@
-/* server-queue.c: the one queue of all jobs, and the results that wait to be fetched
+/* app-queue.c: the one queue of all jobs, and the results that wait to be fetched
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -9,48 +9,49 @@
 
 #include "config.h"
 
-#include "server-queue.h"
+#include "app-queue.h"
 
 #include <glib/gi18n.h>
 
-#include "server-error.h"
-
 #define RESULT_BYTES_MAX ((gsize) 1 << 30) /* of all pictures that wait to be fetched */
 
-struct _ServerQueue
+struct _AppQueue
 {
   GObject        parent_instance;
 
-  ServerModels  *models;
-  ServerMetrics *metrics;
-  ServerLimits   limits;
-  GHashTable    *active;      /* the name of a ServerJob that is not over to itself */
-  GQueue         waiting;     /* of ServerJob */
-  ServerJob     *running;     /* until its device is free again */
+  AppModels     *models;
+  AppLimits      limits;
+  GHashTable    *active;      /* the name of an AppJob that is not over to itself */
+  GQueue         waiting;     /* of AppJob */
+  AppJob        *running;     /* until its device is free again */
   GCancellable  *loading;     /* while the model of that job is opened */
   ZimJob        *run;
-  GQueue         results;     /* of ServerJob, the oldest first */
+  GQueue         results;     /* of AppJob, the oldest first */
   gsize          result_bytes;
   guint          expiry_id;
   gboolean       is_closed;
   double         rate;        /* seconds for a million pixels and a step, of the last jobs; 0 if nothing is known */
 };
 
-G_DEFINE_FINAL_TYPE (ServerQueue, server_queue, G_TYPE_OBJECT)
+G_DEFINE_QUARK (app-queue-error-quark, app_queue_error)
+G_DEFINE_FINAL_TYPE (AppQueue, app_queue, G_TYPE_OBJECT)
 
 enum {
   IDLE,
+  OVER,
+  REFUSED,
+  FORGOTTEN,
   N_SIGNALS
 };
 
 static guint signals[N_SIGNALS];
 
-static void start_next (ServerQueue *self);
+static void start_next (AppQueue *self);
 
 static void
-server_queue_finalize (GObject *object)
+app_queue_finalize (GObject *object)
 {
-  ServerQueue *self = SERVER_QUEUE (object);
+  AppQueue *self = APP_QUEUE (object);
 
   g_clear_handle_id (&self->expiry_id, g_source_remove);
   g_hash_table_unref (self->active);
@@ -60,31 +61,38 @@ server_queue_finalize (GObject *object)
   g_clear_object (&self->run);
   g_clear_object (&self->loading);
   g_clear_object (&self->models);
-  G_OBJECT_CLASS (server_queue_parent_class)->finalize (object);
+  G_OBJECT_CLASS (app_queue_parent_class)->finalize (object);
 }
 
 static void
-server_queue_class_init (ServerQueueClass *class)
+app_queue_class_init (AppQueueClass *class)
 {
-  G_OBJECT_CLASS (class)->finalize = server_queue_finalize;
-  signals[IDLE] = g_signal_new ("idle", SERVER_TYPE_QUEUE, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
+  static const struct { const char *name; guint n_arguments; } infos[] = {
+    [IDLE] = { "idle", 0 },
+    [OVER] = { "over", 1 },
+    [REFUSED] = { "refused", 0 },
+    [FORGOTTEN] = { "forgotten", 1 },
+  };
+
+  G_OBJECT_CLASS (class)->finalize = app_queue_finalize;
+  for (guint i = 0; i < N_SIGNALS; i++)
+    signals[i] = g_signal_new (infos[i].name, APP_TYPE_QUEUE, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE,
+                               infos[i].n_arguments, APP_TYPE_JOB);
 }
 
 static void
-server_queue_init (ServerQueue *self)
+app_queue_init (AppQueue *self)
 {
   self->active = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_object_unref);
 }
 
-ServerQueue *
-server_queue_new (ServerModels       *models,
-                  ServerMetrics      *metrics,
-                  const ServerLimits *limits)
+AppQueue *
+app_queue_new (AppModels       *models,
+               const AppLimits *limits)
 {
-  ServerQueue *self = g_object_new (SERVER_TYPE_QUEUE, NULL);
+  AppQueue *self = g_object_new (APP_TYPE_QUEUE, NULL);
 
   self->models = g_object_ref (models);
-  self->metrics = metrics;
   self->limits = *limits;
   return self;
 }
@@ -93,10 +101,10 @@ server_queue_new (ServerModels       *models,
 
 /* Millions of pixels, times steps, times pictures; what is left to the model counts if the model is known. */
 static double
-get_work (ServerQueue *self,
-          ServerJob   *job)
+get_work (AppQueue *self,
+          AppJob   *job)
 {
-  ServerModel *model = server_models_find (self->models, job->model);
+  AppModel *model = app_models_find (self->models, job->model);
   double width = zim_params_get_width (job->params);
   double height = zim_params_get_height (job->params);
   double steps = zim_params_get_steps (job->params);
@@ -112,8 +120,8 @@ get_work (ServerQueue *self,
 }
 
 static void
-learn_rate (ServerQueue *self,
-            ServerJob   *job)
+learn_rate (AppQueue *self,
+            AppJob   *job)
 {
   double work = get_work (self, job);
   double seconds = (double) (job->ended - job->started) / G_TIME_SPAN_SECOND;
@@ -125,8 +133,8 @@ learn_rate (ServerQueue *self,
 }
 
 static double
-estimate (ServerQueue *self,
-          ServerJob   *job)
+estimate (AppQueue *self,
+          AppJob   *job)
 {
   double work = get_work (self, job);
 
@@ -134,25 +142,25 @@ estimate (ServerQueue *self,
 }
 
 static void
-update_places (ServerQueue *self)
+update_places (AppQueue *self)
 {
   g_autoptr(GPtrArray) jobs = g_ptr_array_new_with_free_func (g_object_unref);
   double wait = 0;
   int position = self->running != NULL ? 1 : 0;
 
   if (self->running != NULL)
-    wait = server_job_get_remaining (self->running);
+    wait = app_job_get_remaining (self->running);
   /* Who is told may cancel. */
   for (GList *l = self->waiting.head; l != NULL; l = l->next)
     g_ptr_array_add (jobs, g_object_ref (l->data));
 
   for (guint i = 0; i < jobs->len; i++)
     {
-      ServerJob *job = jobs->pdata[i];
+      AppJob *job = jobs->pdata[i];
 
       job->estimate = estimate (self, job);
       if (job->state == ZIM_JOB_STATE_QUEUED)
-        server_job_set_place (job, position++, wait);
+        app_job_set_place (job, position++, wait);
       wait = wait >= 0 && job->estimate >= 0 ? wait + job->estimate : -1;
     }
 }
@@ -160,7 +168,7 @@ update_places (ServerQueue *self)
 /* --- Results --------------------------------------------------------------------------------------- */
 
 static gsize
-get_size (ServerJob *job)
+get_size (AppJob *job)
 {
   gsize size = 0;
 
@@ -170,18 +178,19 @@ get_size (ServerJob *job)
 }
 
 static void
-forget (ServerQueue *self,
-        ServerJob   *job)
+forget (AppQueue *self,
+        AppJob   *job)
 {
   if (!g_queue_remove (&self->results, job))
     return;
   self->result_bytes -= get_size (job);
+  g_signal_emit (self, signals[FORGOTTEN], 0, job);
   g_object_unref (job);
 }
 
 double
-server_queue_get_kept (ServerQueue *self,
-                       ServerJob   *job)
+app_queue_get_kept (AppQueue *self,
+                    AppJob   *job)
 {
   gint64 left = job->ended + self->limits.result_time - g_get_monotonic_time ();
 
@@ -191,21 +200,21 @@ server_queue_get_kept (ServerQueue *self,
 static gboolean
 expiry_cb (gpointer data)
 {
-  ServerQueue *self = data;
-  ServerJob *oldest;
+  AppQueue *self = data;
+  AppJob *oldest;
 
-  while ((oldest = g_queue_peek_head (&self->results)) != NULL && server_queue_get_kept (self, oldest) <= 0)
+  while ((oldest = g_queue_peek_head (&self->results)) != NULL && app_queue_get_kept (self, oldest) <= 0)
     forget (self, oldest);
 
   self->expiry_id = 0;
   if (oldest != NULL)
-    self->expiry_id = g_timeout_add ((guint) (server_queue_get_kept (self, oldest) * 1000) + 1, expiry_cb, self);
+    self->expiry_id = g_timeout_add ((guint) (app_queue_get_kept (self, oldest) * 1000) + 1, expiry_cb, self);
   return G_SOURCE_REMOVE;
 }
 
 static void
-keep (ServerQueue *self,
-      ServerJob   *job)
+keep (AppQueue *self,
+      AppJob   *job)
 {
   g_queue_push_tail (&self->results, g_object_ref (job));
   self->result_bytes += get_size (job);
@@ -219,17 +228,17 @@ keep (ServerQueue *self,
 /* --- Running --------------------------------------------------------------------------------------- */
 
 static void
-check_idle (ServerQueue *self)
+check_idle (AppQueue *self)
 {
-  if (server_queue_is_idle (self))
+  if (app_queue_is_idle (self))
     g_signal_emit (self, signals[IDLE], 0);
 }
 
 static void
-over_cb (ServerJob   *job,
-         ServerQueue *self)
+over_cb (AppJob   *job,
+         AppQueue *self)
 {
-  server_metrics_add_job (self->metrics, job);
+  g_signal_emit (self, signals[OVER], 0, job);
   learn_rate (self, job);
   if (job->is_kept)
     keep (self, job);
@@ -239,9 +248,9 @@ over_cb (ServerJob   *job,
 
 /* The device is free. */
 static void
-finish_running (ServerQueue *self)
+finish_running (AppQueue *self)
 {
-  g_autoptr(ServerJob) job = g_steal_pointer (&self->running);
+  g_autoptr(AppJob) job = g_steal_pointer (&self->running);
 
   g_clear_object (&self->run);
   start_next (self);
@@ -249,33 +258,33 @@ finish_running (ServerQueue *self)
 }
 
 static void
-run_done_cb (ServerQueue *self,
-             ZimJob      *run)
+run_done_cb (AppQueue *self,
+             ZimJob   *run)
 {
-  server_models_release (self->models, self->running->model, self->running->keep_alive);
+  app_models_release (self->models, self->running->model, self->running->keep_alive);
   finish_running (self);
 }
 
 static gboolean
-check_work (ServerQueue  *self,
-            ServerJob    *job,
-            GError      **error)
+check_work (AppQueue  *self,
+            AppJob    *job,
+            GError   **error)
 {
   double work = get_work (self, job);
 
   if (work <= self->limits.max_work)
     return TRUE;
-  g_set_error (error, SERVER_ERROR, 422,
+  g_set_error (error, APP_QUEUE_ERROR, APP_QUEUE_ERROR_TOO_LARGE,
                _("Width × height × steps × n is %.6g million pixels, expected at most %.6g; ask for less at once"),
                work, self->limits.max_work);
   return FALSE;
 }
 
 static void
-run (ServerQueue *self,
+run (AppQueue    *self,
      ZimPipeline *pipeline)
 {
-  server_job_run (self->running, pipeline);
+  app_job_run (self->running, pipeline);
   self->run = g_object_ref (self->running->run);
   g_signal_connect_object (self->run, "done", G_CALLBACK (run_done_cb), self, G_CONNECT_SWAPPED);
 }
@@ -285,28 +294,28 @@ acquired_cb (GObject      *source,
              GAsyncResult *result,
              gpointer      data)
 {
-  g_autoptr(ServerQueue) self = data;
-  ServerJob *job = self->running;
+  g_autoptr(AppQueue) self = data;
+  AppJob *job = self->running;
   GError *error = NULL;
-  g_autoptr(ZimPipeline) pipeline = server_models_acquire_finish (self->models, result, &error);
+  g_autoptr(ZimPipeline) pipeline = app_models_acquire_finish (self->models, result, &error);
 
   g_clear_object (&self->loading);
   /* What the model's own size and steps make of it is only known now. */
-  if (pipeline != NULL && !server_job_is_over (job) && check_work (self, job, &error))
+  if (pipeline != NULL && !app_job_is_over (job) && check_work (self, job, &error))
     {
       run (self, pipeline);
       return;
     }
 
   if (pipeline != NULL)
-    server_models_release (self->models, job->model, job->keep_alive);
+    app_models_release (self->models, job->model, job->keep_alive);
   if (error != NULL)
-    server_job_fail (job, error);
+    app_job_fail (job, error);
   finish_running (self);
 }
 
 static void
-start_next (ServerQueue *self)
+start_next (AppQueue *self)
 {
   if (self->running != NULL || g_queue_is_empty (&self->waiting))
     return;
@@ -314,56 +323,58 @@ start_next (ServerQueue *self)
   self->running = g_queue_pop_head (&self->waiting);
   self->loading = g_cancellable_new ();
   self->running->estimate = estimate (self, self->running);
-  server_job_begin (self->running);
+  app_job_begin (self->running);
   update_places (self);
-  server_models_acquire_async (self->models, self->running->model, self->running->params, self->loading,
+  app_models_acquire_async (self->models, self->running->model, self->running->params, self->loading,
                                acquired_cb, g_object_ref (self));
 }
 
 /* --- From outside ---------------------------------------------------------------------------------- */
 
 static guint
-count_of_client (ServerQueue *self,
-                 const char  *client)
+count_of_client (AppQueue   *self,
+                 const char *client)
 {
   guint n = self->running != NULL && g_str_equal (self->running->client, client) ? 1 : 0;
 
   for (GList *l = self->waiting.head; l != NULL; l = l->next)
-    n += g_str_equal (((ServerJob *) l->data)->client, client);
+    n += g_str_equal (((AppJob *) l->data)->client, client);
   return n;
 }
 
 static GError *
 make_stop_error (void)
 {
-  return g_error_new_literal (SERVER_ERROR, 503, _("The server is being stopped"));
+  return g_error_new_literal (APP_QUEUE_ERROR, APP_QUEUE_ERROR_CLOSED,
+                              _("No more jobs are done: the program is being stopped"));
 }
 
 gboolean
-server_queue_check (ServerQueue  *self,
-                    const char   *client,
-                    GError      **error)
+app_queue_check (AppQueue    *self,
+                 const char  *client,
+                 GError     **error)
 {
   if (self->is_closed)
     g_propagate_error (error, make_stop_error ());
   else if (self->waiting.length >= self->limits.max_waiting)
-    g_set_error (error, SERVER_ERROR, 503, _("%u jobs are waiting already; try again later"), self->waiting.length);
+    g_set_error (error, APP_QUEUE_ERROR, APP_QUEUE_ERROR_FULL, _("%u jobs are waiting already; try again later"),
+                 self->waiting.length);
   else if (count_of_client (self, client) >= self->limits.max_per_client)
-    g_set_error (error, SERVER_ERROR, 429, _("You have %u jobs already, which is as many as one may have"),
-                 self->limits.max_per_client);
+    g_set_error (error, APP_QUEUE_ERROR, APP_QUEUE_ERROR_TOO_MANY,
+                 _("You have %u jobs already, which is as many as one may have"), self->limits.max_per_client);
   else
     return TRUE;
 
-  server_metrics_add_refusal (self->metrics);
+  g_signal_emit (self, signals[REFUSED], 0);
   return FALSE;
 }
 
 gboolean
-server_queue_add (ServerQueue  *self,
-                  ServerJob    *job,
-                  GError      **error)
+app_queue_add (AppQueue  *self,
+               AppJob    *job,
+               GError   **error)
 {
-  if (!check_work (self, job, error) || !server_queue_check (self, job->client, error))
+  if (!check_work (self, job, error) || !app_queue_check (self, job->client, error))
     return FALSE;
 
   g_signal_connect_object (job, "done", G_CALLBACK (over_cb), self, 0);
@@ -378,14 +389,14 @@ static int
 compare_id (gconstpointer job,
             gconstpointer id)
 {
-  return g_strcmp0 (((const ServerJob *) job)->id, id);
+  return g_strcmp0 (((const AppJob *) job)->id, id);
 }
 
-ServerJob *
-server_queue_find (ServerQueue *self,
-                   const char  *id)
+AppJob *
+app_queue_find (AppQueue   *self,
+                const char *id)
 {
-  ServerJob *job = g_hash_table_lookup (self->active, id);
+  AppJob *job = g_hash_table_lookup (self->active, id);
   GList *found = job == NULL ? g_queue_find_custom (&self->results, id, compare_id) : NULL;
 
   return found != NULL ? found->data : job;
@@ -393,14 +404,14 @@ server_queue_find (ServerQueue *self,
 
 /* Takes the error. */
 static void
-end_job (ServerQueue *self,
-         ServerJob   *job,
-         GError      *error)
+end_job (AppQueue *self,
+         AppJob   *job,
+         GError   *error)
 {
   g_autoptr(ZimJob) library_job = self->running == job && self->run != NULL ? g_object_ref (self->run) : NULL;
   gboolean was_waiting = g_queue_remove (&self->waiting, job);
 
-  server_job_fail (job, error);
+  app_job_fail (job, error);
   if (library_job != NULL)
     zim_job_cancel (library_job);
   else if (self->running == job)
@@ -413,53 +424,53 @@ end_job (ServerQueue *self,
 }
 
 void
-server_queue_cancel (ServerQueue *self,
-                     ServerJob   *job)
+app_queue_cancel (AppQueue *self,
+                  AppJob   *job)
 {
-  g_autoptr(ServerJob) kept = g_object_ref (job);
+  g_autoptr(AppJob) kept = g_object_ref (job);
 
-  if (server_job_is_over (job))
+  if (app_job_is_over (job))
     forget (self, job);
   else
     end_job (self, job, g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED, _("The job was cancelled")));
 }
 
 void
-server_queue_close (ServerQueue *self)
+app_queue_close (AppQueue *self)
 {
   self->is_closed = TRUE;
 }
 
 void
-server_queue_cancel_all (ServerQueue *self)
+app_queue_cancel_all (AppQueue *self)
 {
-  g_autoptr(ServerJob) running = self->running != NULL ? g_object_ref (self->running) : NULL;
+  g_autoptr(AppJob) running = self->running != NULL ? g_object_ref (self->running) : NULL;
 
   while (!g_queue_is_empty (&self->waiting))
     {
-      g_autoptr(ServerJob) job = g_object_ref (g_queue_peek_head (&self->waiting));
+      g_autoptr(AppJob) job = g_object_ref (g_queue_peek_head (&self->waiting));
 
       end_job (self, job, make_stop_error ());
     }
   /* One whose pictures are being encoded is as good as done. */
-  if (running != NULL && !server_job_is_over (running))
+  if (running != NULL && !app_job_is_over (running))
     end_job (self, running, make_stop_error ());
 }
 
 gboolean
-server_queue_is_idle (ServerQueue *self)
+app_queue_is_idle (AppQueue *self)
 {
   return self->running == NULL && g_hash_table_size (self->active) == 0;
 }
 
 guint
-server_queue_get_n_waiting (ServerQueue *self)
+app_queue_get_n_waiting (AppQueue *self)
 {
   return self->waiting.length;
 }
 
 guint
-server_queue_get_n_running (ServerQueue *self)
+app_queue_get_n_running (AppQueue *self)
 {
   return self->running != NULL ? 1 : 0;
 }
