@@ -9,6 +9,7 @@
 
 #include <glib/gi18n.h>
 
+#include "app-duration.h"
 #include "app-fields.h"
 
 static gboolean
@@ -75,28 +76,50 @@ app_dict_read_flag (GVariant    *dict,
   return TRUE;
 }
 
-/* Whole numbers from the bus may be narrower, and those of a script may be real ones: 8.0. */
+static gboolean
+get_whole_of_real (double  real,
+                   gint64 *whole)
+{
+  if (!(real >= -ZIM_SEED_MAX && real <= ZIM_SEED_MAX) || real != (double) (gint64) real)
+    return FALSE;
+
+  *whole = (gint64) real;
+  return TRUE;
+}
+
+/* Whole numbers from the bus may be narrower or without a sign, and those of a script may be real ones: 8.0. */
 static gboolean
 get_whole (GVariant *value,
            gint64   *whole)
 {
-  double real;
-
-  if (g_variant_is_of_type (value, G_VARIANT_TYPE_INT64))
-    *whole = g_variant_get_int64 (value);
-  else if (g_variant_is_of_type (value, G_VARIANT_TYPE_INT32))
-    *whole = g_variant_get_int32 (value);
-  else if (g_variant_is_of_type (value, G_VARIANT_TYPE_DOUBLE))
+  switch (g_variant_classify (value))
     {
-      real = g_variant_get_double (value);
-      if (real < -ZIM_SEED_MAX || real > ZIM_SEED_MAX || real != (double) (gint64) real)
-        return FALSE;
-      *whole = (gint64) real;
+    case G_VARIANT_CLASS_INT64:
+      *whole = g_variant_get_int64 (value);
+      return TRUE;
+    case G_VARIANT_CLASS_INT32:
+      *whole = g_variant_get_int32 (value);
+      return TRUE;
+    case G_VARIANT_CLASS_INT16:
+      *whole = g_variant_get_int16 (value);
+      return TRUE;
+    case G_VARIANT_CLASS_BYTE:
+      *whole = g_variant_get_byte (value);
+      return TRUE;
+    case G_VARIANT_CLASS_UINT16:
+      *whole = g_variant_get_uint16 (value);
+      return TRUE;
+    case G_VARIANT_CLASS_UINT32:
+      *whole = g_variant_get_uint32 (value);
+      return TRUE;
+    case G_VARIANT_CLASS_UINT64:
+      *whole = (gint64) MIN (g_variant_get_uint64 (value), G_MAXINT64);
+      return TRUE;
+    case G_VARIANT_CLASS_DOUBLE:
+      return get_whole_of_real (g_variant_get_double (value), whole);
+    default:
+      return FALSE;
     }
-  else
-    return FALSE;
-
-  return TRUE;
 }
 
 gboolean
@@ -122,6 +145,54 @@ app_dict_read_whole (GVariant    *dict,
     }
 
   *whole = read;
+  return TRUE;
+}
+
+static gboolean
+wrong_value (const char  *name,
+             const char  *found,
+             const char  *expected,
+             GError     **error)
+{
+  g_set_error (error, ZIM_ERROR, ZIM_ERROR_INVALID_PARAMS, _("Field “%s” is “%.200s”, expected %s"),
+               name, found, expected);
+  return FALSE;
+}
+
+gboolean
+app_dict_read_duration (GVariant    *dict,
+                        const char  *name,
+                        gint64      *duration,
+                        GError     **error)
+{
+  g_autoptr(GVariant) value = app_dict_lookup (dict, name);
+  g_autofree char *text = NULL;
+
+  if (value == NULL)
+    return TRUE;
+  text = g_variant_is_of_type (value, G_VARIANT_TYPE_STRING) ? g_variant_dup_string (value, NULL)
+                                                            : g_variant_print (value, FALSE);
+  if (app_parse_duration (text, duration))
+    return TRUE;
+  return wrong_value (name, text, _("seconds, or a time like “5m”"), error);
+}
+
+gboolean
+app_params_read_size (ZimParams  *params,
+                      GVariant   *dict,
+                      GError    **error)
+{
+  g_autofree char *size = NULL;
+  int width, height;
+
+  if (!app_dict_read_text (dict, "size", &size, error))
+    return FALSE;
+  if (size == NULL || g_str_equal (size, "auto") || *size == '\0')
+    return TRUE;
+  if (!app_parse_size (size, &width, &height, NULL))
+    return wrong_value ("size", size, _("width and height, like “1024x768”"), error);
+
+  zim_params_set_size (params, width, height);
   return TRUE;
 }
 

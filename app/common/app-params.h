@@ -16,6 +16,11 @@ gboolean  app_params_from_variant (ZimParams    *params,
                                    const char  **bad_field,
                                    GError      **error);
 
+/* The “size” of an a{sv}, if there is one: “1024x768”, or “auto” for the model's own. */
+gboolean  app_params_read_size    (ZimParams    *params,
+                                   GVariant     *dict,
+                                   GError      **error);
+
 /* Fields of an a{sv} that are no parameters. A field that is missing or null leaves the value as it is. The error is
  * ZIM_ERROR_INVALID_PARAMS. */
 GVariant *app_dict_lookup         (GVariant     *dict,
@@ -33,6 +38,11 @@ gboolean  app_dict_read_whole     (GVariant     *dict,
                                    gint64        min,
                                    gint64        max,
                                    gint64       *whole,
+                                   GError      **error);
+/* Seconds, or a text that app_parse_duration() takes. */
+gboolean  app_dict_read_duration  (GVariant     *dict,
+                                   const char   *name,
+                                   gint64       *duration,
                                    GError      **error);
 
 /* Adds a member to an a{sv}, which keeps their order. The format is that of g_variant_new (). */

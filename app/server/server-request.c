@@ -9,8 +9,6 @@
 
 #include <glib/gi18n.h>
 
-#include "app-duration.h"
-#include "app-fields.h"
 #include "app-params.h"
 
 #define PARTIAL_IMAGES_MAX 3
@@ -87,18 +85,7 @@ read_int (Reader     *reader,
 static gboolean
 read_size (Reader *reader)
 {
-  g_autofree char *size = NULL;
-  int width, height;
-
-  if (!read_text (reader, "size", &size))
-    return FALSE;
-  if (size == NULL || g_str_equal (size, "auto") || *size == '\0')
-    return TRUE;
-  if (!app_parse_size (size, &width, &height, NULL))
-    return refuse (reader, "size", size, _("width and height, like “1024x768”"));
-
-  zim_params_set_size (reader->request->params, width, height);
-  return TRUE;
+  return app_params_read_size (reader->request->params, reader->body, reader->error) || bad (reader, "size");
 }
 
 static gboolean
@@ -129,16 +116,8 @@ read_format (Reader *reader)
 static gboolean
 read_keep_alive (Reader *reader)
 {
-  g_autoptr(GVariant) value = app_dict_lookup (reader->body, "keep_alive");
-  g_autofree char *text = NULL;
-
-  if (value == NULL)
-    return TRUE;
-  text = g_variant_is_of_type (value, G_VARIANT_TYPE_STRING) ? g_variant_dup_string (value, NULL)
-                                                            : g_variant_print (value, FALSE);
-  if (app_parse_duration (text, &reader->request->keep_alive))
-    return TRUE;
-  return refuse (reader, "keep_alive", text, _("seconds, or a time like “5m”"));
+  return app_dict_read_duration (reader->body, "keep_alive", &reader->request->keep_alive, reader->error) ||
+         bad (reader, "keep_alive");
 }
 
 static gboolean
