@@ -32,6 +32,7 @@ struct _AppJob
   int          preview_interval; /* steps, 0 for none */
   gint64       keep_alive; /* of the model afterwards, microseconds; negative: for ever */
   gboolean     is_kept;    /* its pictures are fetched later */
+  guint64      turn;       /* in which of the queue's rounds it comes */
 
   ZimJobState  state;
   int          position;   /* how many jobs come before it */

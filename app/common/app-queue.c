@@ -3,9 +3,9 @@
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 
-/* Jobs of all models run one after another, in the order in which they came: two pipelines at once would take the
- * device from each other. A job whose run was cancelled is over for whoever waits for it at once; the next one begins
- * when the device has let go of it. */
+/* Jobs of all models run one after another: two pipelines at once would take the device from each other. Clients take
+ * turns, and the jobs of one run in the order in which they came. A job whose run was cancelled is over for whoever
+ * waits for it at once; the next one begins when the device has let go of it. */
 
 #include "config.h"
 
@@ -30,6 +30,7 @@ struct _AppQueue
   gsize          result_bytes;
   guint          expiry_id;
   gboolean       is_closed;
+  guint64        turn;        /* of the job that began last */
   double         rate;        /* seconds for a million pixels and a step, of the last jobs; 0 if nothing is known */
 };
 
@@ -321,6 +322,7 @@ start_next (AppQueue *self)
     return;
 
   self->running = g_queue_pop_head (&self->waiting);
+  self->turn = self->running->turn;
   self->loading = g_cancellable_new ();
   self->running->estimate = estimate (self, self->running);
   app_job_begin (self->running);
@@ -369,6 +371,39 @@ app_queue_check (AppQueue    *self,
   return FALSE;
 }
 
+/* A client's job is a turn later than its last one; who has none comes in the present turn. */
+static guint64
+get_turn (AppQueue   *self,
+          const char *client)
+{
+  guint64 turn = self->turn;
+
+  if (self->running != NULL && g_str_equal (self->running->client, client))
+    turn = self->running->turn + 1;
+  for (GList *l = self->waiting.head; l != NULL; l = l->next)
+    {
+      AppJob *job = l->data;
+
+      if (g_str_equal (job->client, client))
+        turn = MAX (turn, job->turn + 1);
+    }
+
+  return turn;
+}
+
+static void
+enqueue (AppQueue *self,
+         AppJob   *job)
+{
+  GList *next = self->waiting.head;
+
+  job->turn = get_turn (self, job->client);
+  while (next != NULL && ((AppJob *) next->data)->turn <= job->turn)
+    next = next->next;
+  /* Before nothing is at the end. */
+  g_queue_insert_before (&self->waiting, next, g_object_ref (job));
+}
+
 gboolean
 app_queue_add (AppQueue  *self,
                AppJob    *job,
@@ -379,7 +414,7 @@ app_queue_add (AppQueue  *self,
 
   g_signal_connect_object (job, "done", G_CALLBACK (over_cb), self, 0);
   g_hash_table_insert (self->active, job->id, g_object_ref (job));
-  g_queue_push_tail (&self->waiting, g_object_ref (job));
+  enqueue (self, job);
   update_places (self);
   start_next (self);
   return TRUE;

@@ -43,7 +43,7 @@ AppQueue *app_queue_new           (AppModels        *models,
 gboolean  app_queue_check         (AppQueue         *self,
                                    const char       *client,
                                    GError          **error);
-/* Puts a job at the end. */
+/* Puts a job where its client's turn is. */
 gboolean  app_queue_add           (AppQueue         *self,
                                    AppJob           *job,
                                    GError          **error);
