@@ -10,46 +10,15 @@
 #include "app-fields.h"
 #include "app-format.h"
 #include "app-json.h"
+#include "app-lists.h"
 #include "cli.h"
 #include "cli-text.h"
 
 static void
-add_text (GVariantBuilder *builder,
-          const char      *key,
-          const char      *text)
-{
-  g_variant_builder_add (builder, "{sv}", key, g_variant_new_string (text));
-}
-
-static GVariant *
-device_to_variant (ZimDevice *device)
-{
-  GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
-
-  add_text (&builder, "id", zim_device_get_id (device));
-  add_text (&builder, "name", zim_device_get_name (device));
-  add_text (&builder, "kind", app_enum_nick (ZIM_TYPE_DEVICE_KIND, zim_device_get_kind (device)));
-  g_variant_builder_add (&builder, "{sv}", "memory_bytes", g_variant_new_uint64 (zim_device_get_memory (device)));
-  add_text (&builder, "precision", app_enum_nick (ZIM_TYPE_PRECISION, zim_device_get_precision (device)));
-  add_text (&builder, "features", zim_device_get_features (device));
-
-  return g_variant_builder_end (&builder);
-}
-
-static void
 print_json (GListModel *devices)
 {
-  GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("aa{sv}"));
-  g_autofree char *json = NULL;
+  g_autofree char *json = app_variant_to_json (app_devices_to_variant (devices));
 
-  for (guint i = 0; i < g_list_model_get_n_items (devices); i++)
-    {
-      g_autoptr(ZimDevice) device = g_list_model_get_item (devices, i);
-
-      g_variant_builder_add_value (&builder, device_to_variant (device));
-    }
-
-  json = app_variant_to_json (g_variant_builder_end (&builder));
   g_print ("%s\n", json);
 }
 

@@ -9,6 +9,7 @@
 
 #include "app-format.h"
 #include "app-json.h"
+#include "app-lists.h"
 #include "cli.h"
 #include "cli-remote.h"
 #include "cli-text.h"
@@ -24,13 +25,9 @@ print_json (GListModel *models)
   for (guint i = 0; i < g_list_model_get_n_items (models); i++)
     {
       g_autoptr(ZimStoredModel) model = g_list_model_get_item (models, i);
-      g_autofree char *modified = g_date_time_format_iso8601 (zim_stored_model_get_modified (model));
 
       g_variant_builder_open (&builder, G_VARIANT_TYPE_VARDICT);
-      g_variant_builder_add (&builder, "{sv}", "name", g_variant_new_string (zim_stored_model_get_name (model)));
-      g_variant_builder_add (&builder, "{sv}", "digest", g_variant_new_string (zim_stored_model_get_id (model)));
-      g_variant_builder_add (&builder, "{sv}", "size", g_variant_new_uint64 (zim_stored_model_get_size (model)));
-      g_variant_builder_add (&builder, "{sv}", "modified_at", g_variant_new_string (modified));
+      app_stored_model_add (model, &builder);
       g_variant_builder_close (&builder);
     }
 

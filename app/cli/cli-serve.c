@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "app-client.h"
-#include "app-duration.h"
 #include "app-fields.h"
+#include "app-options.h"
 #include "app-server.h"
 #include "cli.h"
 
@@ -110,45 +110,16 @@ add_entries (GOptionContext *context,
 }
 
 static gboolean
-read_time (const char  *option,
-           const char  *text,
-           gint64       fallback,
-           gint64      *duration,
-           GError     **error)
-{
-  *duration = fallback;
-  if (text == NULL || app_parse_duration (text, duration))
-    return TRUE;
-  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-               _("Value of “%s” is “%s”, expected seconds, or a time like “5m”"), option, text);
-  return FALSE;
-}
-
-static gboolean
-check_range (const char  *option,
-             double       value,
-             double       min,
-             double       max,
-             GError     **error)
-{
-  if (value >= min && value <= max)
-    return TRUE;
-  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, _("Value of “%s” is %g, expected %g to %g"),
-               option, value, min, max);
-  return FALSE;
-}
-
-static gboolean
 read_numbers (const Options     *options,
               AppServerOptions  *server,
               GError           **error)
 {
   if (!app_find_memory_budget ("--memory", options->memory, &server->memory, error) ||
-      !check_range ("max-queue", options->max_waiting, 1, 100000, error) ||
-      !check_range ("max-per-client", options->max_per_client, 0, 100000, error) ||
-      !check_range ("max-work", options->max_work, 1e-6, 1e12, error) ||
-      !check_range ("max-results", options->max_results, 0, 100000, error) ||
-      !check_range ("port", options->port, 0, G_MAXUINT16, error))
+      !app_option_check_range ("max-queue", options->max_waiting, 1, 100000, error) ||
+      !app_option_check_range ("max-per-client", options->max_per_client, 0, 100000, error) ||
+      !app_option_check_range ("max-work", options->max_work, 1e-6, 1e12, error) ||
+      !app_option_check_range ("max-results", options->max_results, 0, 100000, error) ||
+      !app_option_check_range ("port", options->port, 0, G_MAXUINT16, error))
     return FALSE;
 
   server->port = (guint16) options->port;
@@ -190,9 +161,10 @@ read_options (const Options     *options,
   server->origins = (const char *const *) options->origins;
 
   return read_numbers (options, server, error) &&
-         read_time ("keep-alive", options->keep_alive, 5 * G_TIME_SPAN_MINUTE, &server->keep_alive, error) &&
-         read_time ("grace", options->grace, 10 * G_TIME_SPAN_SECOND, &server->grace, error) &&
-         read_time ("result-time", options->result_time, 10 * G_TIME_SPAN_MINUTE, &server->result_time, error) &&
+         app_option_read_time ("keep-alive", options->keep_alive, 5 * G_TIME_SPAN_MINUTE, &server->keep_alive, error) &&
+         app_option_read_time ("grace", options->grace, 10 * G_TIME_SPAN_SECOND, &server->grace, error) &&
+         app_option_read_time ("result-time", options->result_time, 10 * G_TIME_SPAN_MINUTE, &server->result_time,
+                               error) &&
          (options->precision == NULL || app_parse_precision (options->precision, &server->precision, error));
 }
 
