@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "app-bus-error.h"
 #include "app-fields.h"
 #include "cli.h"
 #include "cli-generate.h"
@@ -17,6 +18,7 @@
 #include "cli-interactive.h"
 #include "cli-pull.h"
 #include "cli-remote.h"
+#include "cli-service-run.h"
 #include "cli-text.h"
 #include "cli-wait.h"
 
@@ -38,6 +40,7 @@ typedef struct
   char       *format;
   int         quality;
   guint64     memory_bytes;
+  gboolean    service;
   gboolean    quiet;
   gboolean    json;
 } Options;
@@ -124,6 +127,8 @@ make_context (Options   *options,
       N_("Quality of JPEG and WebP, 1 to 100 (default 90)"), N_("NUMBER") },
     { "host", 0, 0, G_OPTION_ARG_STRING, &options->host,
       N_("The server that does it (default: the environment’s ZIMAGE_HOST, or none)"), N_("ADDRESS") },
+    { "service", 0, 0, G_OPTION_ARG_NONE, &options->service,
+      N_("Let the generator of the session bus do it"), NULL },
     { "device", 0, 0, G_OPTION_ARG_STRING, &options->device,
       N_("What computes; see “zimage devices” (default: the environment’s ZIM_DEVICE, or auto)"), N_("DEVICE") },
     { "precision", 0, 0, G_OPTION_ARG_STRING, &options->precision,
@@ -407,6 +412,24 @@ is_local (const Options *options)
          options->variant != NULL;
 }
 
+/* One prompt or one after another, made by somebody else. */
+static int
+run_maker (const Options   *options,
+           const CliMaker  *maker,
+           ZimParams       *params,
+           const CliOutput *output)
+{
+  g_autoptr(GError) error = NULL;
+  int code;
+
+  if (is_interactive (options))
+    return can_ask (options, output) ? cli_interactive (maker, params, output) : CLI_EXIT_USAGE;
+  if (!set_prompt (options, params, &error))
+    return cli_report (error);
+  code = cli_generate_check (params, output);
+  return code == CLI_EXIT_OK ? maker->generate (maker->data, params, output) : code;
+}
+
 static int
 run_remote (const Options   *options,
             AppClient       *client,
@@ -415,18 +438,44 @@ run_remote (const Options   *options,
 {
   Remote remote = { client, options->arguments[0] };
   const CliMaker maker = { remote_generate_cb, remote_describe_cb, &remote };
-  g_autoptr(GError) error = NULL;
-  int code;
 
   if (is_local (options))
     return cli_usage_error ("run", _("a server decides on device, precision and files; without --host and ZIMAGE_HOST "
                                      "this machine does it"));
-  if (is_interactive (options))
-    return can_ask (options, output) ? cli_interactive (&maker, params, output) : CLI_EXIT_USAGE;
-  if (!set_prompt (options, params, &error))
-    return cli_report (error);
-  code = cli_generate_check (params, output);
-  return code == CLI_EXIT_OK ? cli_remote_run (client, options->arguments[0], params, output) : code;
+  return run_maker (options, &maker, params, output);
+}
+
+/* --- The generator on the session bus -------------------------------------------------------------- */
+
+static int
+service_generate_cb (gpointer         model,
+                     ZimParams       *params,
+                     const CliOutput *output)
+{
+  return cli_service_run (model, params, output);
+}
+
+static void
+service_describe_cb (gpointer   model,
+                     GPtrArray *table)
+{
+  cli_table_add (table, _("Model"), model, NULL);
+  cli_table_add (table, _("Service"), APP_BUS_NAME, NULL);
+}
+
+static int
+run_service (const Options   *options,
+             ZimParams       *params,
+             const CliOutput *output)
+{
+  const CliMaker maker = { service_generate_cb, service_describe_cb, options->arguments[0] };
+
+  if (options->host != NULL)
+    return cli_usage_error ("run", _("“--service” and “--host” cannot both do it"));
+  if (is_local (options))
+    return cli_usage_error ("run", _("the generator decides on device, precision and files; without --service this "
+                                     "process does it"));
+  return run_maker (options, &maker, params, output);
 }
 
 /* --- The command ----------------------------------------------------------------------------------- */
@@ -489,6 +538,8 @@ run (Options   *options,
 
   if (!options->quiet && !options->json && !cli_output_is_stdout (&output))
     cli_inline_prepare ();
+  if (options->service)
+    return run_service (options, params, &output);
   client = cli_remote_find (options->host, &error);
   if (error != NULL)
     return cli_usage_error ("run", error->message);
