@@ -140,13 +140,6 @@ server_call_get_message (ServerCall *self)
 }
 
 const char *
-server_call_get_header (ServerCall *self,
-                        const char *name)
-{
-  return soup_message_headers_get_one (soup_server_message_get_request_headers (self->message), name);
-}
-
-const char *
 server_call_get_client (ServerCall *self)
 {
   return self->client;
@@ -155,10 +148,7 @@ server_call_get_client (ServerCall *self)
 char *
 server_call_get_base (ServerCall *self)
 {
-  GUri *uri = soup_server_message_get_uri (self->message);
-  const char *host = server_call_get_header (self, "Host");
-
-  return g_strdup_printf ("%s://%s", g_uri_get_scheme (uri), host != NULL ? host : "localhost");
+  return server_guard_get_base (self->message);
 }
 
 const char *

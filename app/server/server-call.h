@@ -33,10 +33,9 @@ ServerCall        *server_call_new          (AppServer          *server,
                                              ServerDialect       dialect);
 AppServer         *server_call_get_server   (ServerCall         *self);
 SoupServerMessage *server_call_get_message  (ServerCall         *self);
-const char        *server_call_get_header   (ServerCall         *self,
-                                             const char         *name); /* (nullable) */
-/* Whoever it is: the address, or the key if there is one. */
+/* Whoever it is: the address, or the key once it was checked and server_call_identify () was called. */
 const char        *server_call_get_client   (ServerCall         *self);
+void               server_call_identify     (ServerCall         *self);
 /* “http://localhost:11434” as the client knows it. (transfer full) */
 char              *server_call_get_base     (ServerCall         *self);
 

@@ -168,6 +168,22 @@ server_guard_get_client (SoupServerMessage *message)
 
 /* --- Hosts and origins ----------------------------------------------------------------------------- */
 
+char *
+server_guard_get_base (SoupServerMessage *message)
+{
+  GUri *uri = soup_server_message_get_uri (message);
+  const char *scheme = g_uri_get_scheme (uri);
+  const char *host = g_uri_get_host (uri);
+  int port = g_uri_get_port (uri);
+  gboolean is_numeric = strchr (host, ':') != NULL;
+  g_autoptr(GString) base = g_string_new (NULL);
+
+  g_string_printf (base, "%s://%s%s%s", scheme, is_numeric ? "[" : "", host, is_numeric ? "]" : "");
+  if (port > 0 && port != (g_str_equal (scheme, "https") ? 443 : 80))
+    g_string_append_printf (base, ":%d", port);
+  return g_string_free (g_steal_pointer (&base), FALSE);
+}
+
 static gboolean
 is_known_name (ServerGuard *self,
                const char  *name)
@@ -196,12 +212,8 @@ static gboolean
 is_own_origin (SoupServerMessage *message,
                const char        *origin)
 {
-  const char *host = get_header (message, "Host");
-  g_autofree char *own = NULL;
+  g_autofree char *own = server_guard_get_base (message);
 
-  if (host == NULL)
-    return FALSE;
-  own = g_strdup_printf ("%s://%s", g_uri_get_scheme (soup_server_message_get_uri (message)), host);
   return g_ascii_strcasecmp (own, origin) == 0;
 }
 
