@@ -78,6 +78,22 @@ is_preflight (SoupServerMessage *message)
          soup_message_headers_get_one (soup_server_message_get_request_headers (message), "Origin") != NULL;
 }
 
+/* Whoever has a key is told apart by it from others at the same address. */
+static gboolean
+check_key (AppServer         *self,
+           ServerCall        *call,
+           const ServerRoute *route,
+           GError           **error)
+{
+  if (route->is_public)
+    return TRUE;
+  if (!server_guard_check_key (self->guard, server_call_get_message (call), error))
+    return FALSE;
+
+  server_call_identify (call);
+  return TRUE;
+}
+
 static void
 check_request (AppServer         *self,
                ServerCall        *call,
@@ -101,8 +117,7 @@ check_request (AppServer         *self,
     server_call_reply_empty (call, 204);
   else if (route == NULL)
     fail_route (call, method, path, allowed);
-  else if ((!route->is_public && !server_guard_check_key (self->guard, message, &error)) ||
-           !server_guard_check_body (message, &error))
+  else if (!check_key (self, call, route, &error) || !server_guard_check_body (message, &error))
     server_call_fail (call, error);
 }
 

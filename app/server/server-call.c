@@ -127,6 +127,13 @@ server_call_new (AppServer         *server,
   return self;
 }
 
+void
+server_call_identify (ServerCall *self)
+{
+  g_free (self->client);
+  self->client = server_guard_get_client (self->message);
+}
+
 AppServer *
 server_call_get_server (ServerCall *self)
 {

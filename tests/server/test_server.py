@@ -751,6 +751,45 @@ class PerClient(ServerCase):
         self.server.wait_for(lambda: self.server.post('/v1/images/generations', QUICK).status == 200)
 
 
+class Keyed(ServerCase):
+    """Tests with a server that wants a key."""
+
+    KEYS = ''
+    MORE = []
+
+    @classmethod
+    def setUpClass(cls):
+        with tempfile.NamedTemporaryFile('w', suffix='.keys', delete=False) as file:
+            file.write(cls.KEYS)
+        cls.keys = file.name
+        cls.ARGS = ['--api-key-file', file.name, *cls.MORE]
+        super().setUpClass()
+
+    @classmethod
+    def tearDownClass(cls):
+        os.unlink(cls.keys)
+        super().tearDownClass()
+
+
+class PerKey(Keyed):
+    KEYS = 'one\ntwo\n'
+    MORE = ['--max-per-client', '1']
+
+    def test_limit(self):
+        """Clients at one address are told apart by their keys, in the log as well."""
+        one, two = {'Authorization': 'Bearer one'}, {'Authorization': 'Bearer two'}
+        job = self.server.post('/api/jobs', LONG, headers=one).json['id']
+        self.assertEqual(self.server.post('/api/jobs', LONG, headers=one).status, 429)
+        other = self.server.post('/api/jobs', LONG, headers=two)
+        self.assertEqual(other.status, 202)
+        for name in [job, other.json['id']]:
+            self.server.delete(f'/api/jobs/{name}', headers=one)
+        clients = {re.search('client=(\\S+)', line)[1] for line in self.server.lines if 'path=/api/jobs ' in line}
+        self.assertEqual(len(clients), 2)
+        for client in clients:
+            self.assertRegex(client, '^key-[0-9a-f]{8}$')
+
+
 class Strangers(ServerCase):
     ARGS = ['--allow-origin', 'https://friend.example', '--allow-host', 'pictures.example']
 
@@ -810,19 +849,8 @@ class Strangers(ServerCase):
         self.assertEqual(self.server.get('/healthz').status, 200)
 
 
-class Keys(ServerCase):
-    @classmethod
-    def setUpClass(cls):
-        with tempfile.NamedTemporaryFile('w', suffix='.keys', delete=False) as file:
-            file.write('# keys\n\nsecret-1\n  secret-2  \n')
-        cls.keys = file.name
-        cls.ARGS = ['--api-key-file', file.name]
-        super().setUpClass()
-
-    @classmethod
-    def tearDownClass(cls):
-        os.unlink(cls.keys)
-        super().tearDownClass()
+class Keys(Keyed):
+    KEYS = '# keys\n\nsecret-1\n  secret-2  \n'
 
     def test_keys(self):
         for header, status in [('Bearer secret-1', 200), ('bearer secret-2', 200), ('Bearer secret', 401), ('Bearer ',
