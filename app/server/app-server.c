@@ -152,6 +152,7 @@ early_cb (SoupServer        *soup,
           gpointer           data)
 {
   AppServer *self = data;
+  SoupMessageHeaders *headers;
   ServerCall *call;
   gint64 *started = g_new (gint64, 1);
 
@@ -162,9 +163,10 @@ early_cb (SoupServer        *soup,
   call = server_call_new (self, message, server_routes_guess (path));
   g_object_set_data_full (G_OBJECT (message), CALL, call, g_object_unref);
   g_signal_connect (message, "finished", G_CALLBACK (finished_cb), self);
-  /* HACK: libsoup before 3.3.0 never lets go of a connection that the client closes between two requests. */
-  if (self->is_stopping || !soup_check_version (3, 3, 0))
-    soup_message_headers_replace (soup_server_message_get_response_headers (message), "Connection", "close");
+  headers = soup_server_message_get_response_headers (message);
+  soup_message_headers_replace (headers, "X-Content-Type-Options", "nosniff");
+  if (self->is_stopping)
+    soup_message_headers_replace (headers, "Connection", "close");
   check_request (self, call, message, path);
 }
 
@@ -181,7 +183,10 @@ request_cb (SoupServer        *soup,
   g_autoptr(GError) error = NULL;
   g_autoptr(GVariant) body = NULL;
 
-  if (server_guard_check_body (message, &error))
+  /* What comes with a GET has no meaning. */
+  if (g_str_equal (route->method, "GET"))
+    body = g_variant_ref_sink (g_variant_new ("a{sv}", NULL));
+  else if (server_guard_check_body (message, &error))
     body = parse_body (message, &error);
   if (body != NULL)
     route->handler (call, body);

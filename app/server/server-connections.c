@@ -11,10 +11,15 @@
 
 #include "server-connections.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #define REQUEST_TIME 20  /* seconds from the connection, or the first byte, to the last byte of a request */
 #define IDLE_TIME 60     /* seconds between two requests */
+#define WRITE_TIME 30    /* seconds in which a client takes nothing of its answer */
+#define SILENCE 60       /* seconds of silence after which the system asks whether the other end is still there */
 #define CONNECTIONS_MAX 1024       /* connections */
 #define RESERVE 128      /* files that are needed for others: weights, blobs, downloads */
 #define NOTE "zimage-connection"
@@ -72,6 +77,25 @@ find_connection (SoupServerMessage *message)
   return socket != NULL ? g_object_get_data (G_OBJECT (socket), NOTE) : NULL;
 }
 
+static void
+set_option (GSocket *socket,
+            int      option,
+            int      value)
+{
+  /* A local socket has none of them, and needs none. */
+  setsockopt (g_socket_get_fd (socket), IPPROTO_TCP, option, &value, sizeof value);
+}
+
+/* An end that has vanished without a word, or that takes nothing, is as good as closed. */
+static void
+watch_other_end (GSocket *socket)
+{
+  g_socket_set_keepalive (socket, TRUE);
+  set_option (socket, TCP_KEEPIDLE, SILENCE);
+  set_option (socket, TCP_KEEPINTVL, WRITE_TIME / 6);
+  set_option (socket, TCP_USER_TIMEOUT, WRITE_TIME * 1000);
+}
+
 static Connection *
 add_connection (ServerConnections *self,
                 GSocket           *socket)
@@ -82,7 +106,17 @@ add_connection (ServerConnections *self,
   connection->socket = socket;
   g_hash_table_add (self->open, connection);
   g_object_set_data_full (G_OBJECT (socket), NOTE, connection, connection_free);
+  watch_other_end (socket);
   return connection;
+}
+
+/* HACK: libsoup before 3.3.0 never lets go of a connection that the client closes between two requests. So there is one
+ * request to each, those among them that libsoup refuses before anybody else hears of them. */
+static void
+end_after_answer (SoupServerMessage *message)
+{
+  if (!soup_check_version (3, 3, 0))
+    soup_message_headers_replace (soup_server_message_get_response_headers (message), "Connection", "close");
 }
 
 /* HACK: libsoup before 3.3.0 keeps the socket of a connection that was closed, and so its note, for ever. */
@@ -108,6 +142,7 @@ started_cb (SoupServer        *soup,
   Connection *connection = find_connection (message);
   GSocket *socket = soup_server_message_get_socket (message);
 
+  end_after_answer (message);
   if (socket == NULL)
     return;
   if (connection == NULL)

@@ -1,4 +1,4 @@
-/* test-server.c: parts of the server that need no network
+/* test-server.c: parts of the server
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -9,6 +9,7 @@
 
 #include "app-duration.h"
 #include "app-json.h"
+#include "server-connections.h"
 #include "server-request.h"
 #include "server-routes.h"
 
@@ -154,6 +155,68 @@ test_requests (void)
   g_assert_cmpint (request->preview_interval, ==, 1);
 }
 
+/* --- Connections ----------------------------------------------------------------------------------- */
+
+#define LARGE (64 << 20) /* bytes: more than the system takes off our hands */
+
+static void
+large_cb (SoupServer        *soup,
+          SoupServerMessage *message,
+          const char        *path,
+          GHashTable        *query,
+          gpointer           data)
+{
+  soup_server_message_set_status (message, 200, NULL);
+  soup_server_message_set_response (message, "text/plain", SOUP_MEMORY_TAKE, g_malloc0 (LARGE), LARGE);
+}
+
+static guint16
+get_port (SoupServer *soup)
+{
+  GSList *uris = soup_server_get_uris (soup);
+  guint16 port = (guint16) g_uri_get_port (uris->data);
+
+  g_slist_free_full (uris, (GDestroyNotify) g_uri_unref);
+  return port;
+}
+
+static gboolean
+stop_waiting_cb (gpointer data)
+{
+  *(gboolean *) data = TRUE;
+  return G_SOURCE_REMOVE;
+}
+
+/* A client that asks and never reads loses its connection, and what was for it is freed. */
+static void
+test_takes_nothing (void)
+{
+  static const char request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  g_autoptr(SoupServer) soup = soup_server_new (NULL, NULL);
+  g_autoptr(ServerConnections) connections = server_connections_new (soup);
+  g_autoptr(GSocketClient) client = g_socket_client_new ();
+  g_autoptr(GSocketConnection) connection = NULL;
+  g_autoptr(GError) error = NULL;
+  gboolean is_late = FALSE;
+  guint timeout_id = g_timeout_add_seconds (90, stop_waiting_cb, &is_late);
+
+  soup_server_add_handler (soup, NULL, large_cb, NULL, NULL);
+  soup_server_listen_local (soup, 0, SOUP_SERVER_LISTEN_IPV4_ONLY, &error);
+  g_assert_no_error (error);
+  connection = g_socket_client_connect_to_host (client, "127.0.0.1", get_port (soup), NULL, &error);
+  g_assert_no_error (error);
+  g_output_stream_write_all (g_io_stream_get_output_stream (G_IO_STREAM (connection)), request, strlen (request), NULL,
+                             NULL, &error);
+  g_assert_no_error (error);
+
+  while (server_connections_get_n (connections) == 0 && !is_late)
+    g_main_context_iteration (NULL, TRUE);
+  while (server_connections_get_n (connections) > 0 && !is_late)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_false (is_late);
+  g_source_remove (timeout_id);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -163,5 +226,6 @@ main (int    argc,
   g_test_add_func ("/server/routes", test_routes);
   g_test_add_func ("/server/durations", test_durations);
   g_test_add_func ("/server/requests", test_requests);
+  g_test_add_func ("/server/connections/takes-nothing", test_takes_nothing);
   return g_test_run ();
 }

@@ -656,6 +656,16 @@ class Gone(ServerCase):
                 sock.sendall(part)
         self.assertEqual(self.server.get('/healthz').status, 200)
 
+    def test_vanished(self):
+        """The system asks whether a client is still there that only waits."""
+        with self.server.open('POST', '/v1/images/generations', LONG) as sock:
+            self.running()
+            with open('/proc/net/tcp', encoding='ascii') as file:
+                ours = f':{sock.getsockname()[1]:04X}'
+                timers = [line.split()[5] for line in file if line.split()[2].endswith(ours)]
+        self.assertEqual([timer[:3] for timer in timers], ['02:'])
+        self.server.wait_for(self.idle)
+
     def test_reads_nothing(self):
         """A client that takes no answer holds up nobody else."""
         sock = self.server.open('POST', '/v1/images/generations',
@@ -809,6 +819,41 @@ class Strangers(ServerCase):
             self.assertEqual(answer.status, status, origin)
             allowed = answer.headers['Access-Control-Allow-Origin']
             self.assertEqual(allowed, origin if 'https://friend' in origin else None)
+
+    def test_whole_address(self):
+        """A request may name the server in its first line; then no header says otherwise."""
+        for target, host, origin, status in [('localhost', 'evil.example', None, 200),
+                                             ('localhost', 'evil.example', 'http://evil.example', 403),
+                                             ('evil.example', 'localhost', None, 403)]:
+            headers = {'Host': host, **({'Origin': origin} if origin else {})}
+            self.assertEqual(self.server.get(f'http://{target}/api/tags', headers=headers).status, status)
+        answer = self.server.post('http://localhost/v1/images/generations', {**QUICK, 'response_format': 'url'},
+                                  headers={'Host': 'evil.example'})
+        self.assertTrue(answer.json['data'][0]['url'].startswith('http://localhost/api/jobs/'))
+
+    def test_connections_of_what_is_refused(self):
+        """Also where libsoup answers before the server is asked, no connection is left when the client goes."""
+        for request in ['OPTIONS *', 'GET /a%00b', 'GET /%zz', 'GET /nothing', 'PUT /']:
+            for _ in range(20):
+                with socket.create_connection(('127.0.0.1', self.server.port), timeout=TIMEOUT) as sock:
+                    sock.sendall(f'{request} HTTP/1.1\r\nHost: localhost\r\n\r\n'.encode())
+                    self.assertIn(sock.recv(1000).split()[1], [b'400', b'404', b'405'])
+            self.server.wait_for(lambda: self.server.metric('zimage_connections') == 1, timeout=5)
+
+    def test_body_of_get(self):
+        """It has no meaning."""
+        self.assertEqual(self.server.get('/healthz', raw=b'junk').status, 200)
+
+    def test_headers(self):
+        for path in ['/', '/healthz', '/nothing', '/v1/models']:
+            self.assertEqual(self.server.get(path).headers['X-Content-Type-Options'], 'nosniff')
+
+    def test_head(self):
+        job = self.server.post('/api/jobs', LONG).json['id']
+        for path in ['/v1/models', f'/api/jobs/{job}', f'/api/jobs/{job}/events']:
+            answer = self.server.request('HEAD', path)
+            self.assertEqual((answer.status, answer.data), (200, b''))
+        self.server.delete(f'/api/jobs/{job}')
 
     def test_preflight(self):
         headers = {'Origin': 'https://friend.example', 'Access-Control-Request-Method': 'POST'}
