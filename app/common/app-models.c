@@ -437,7 +437,11 @@ acquired_cb (GObject      *source,
     model = add_model (self, acquisition->name, opened);
   if (opened != NULL && load (self, model, &error))
     {
-      plan (task, model);
+      /* For whom it is in use it was planned, and planning again would wait for that job. */
+      if (acquisition->params == NULL && model->n_users > 1)
+        g_task_return_pointer (task, g_object_ref (model->pipeline), g_object_unref);
+      else
+        plan (task, model);
       return;
     }
 

@@ -264,6 +264,15 @@ class Ollama(ServerCase):
         self.assertEqual((shown['size_vram'], shown['context_length']), (0, 0))
         self.assertGreater(shown['size'], 1 << 20)
 
+    def test_load_while_it_is_used(self):
+        """What is loaded is loaded at once, whatever it is busy with."""
+        job = self.server.post('/api/jobs', {**LONG, 'model': 'x/other:tag'}).json['id']
+        self.server.wait_for(lambda: self.server.get(f'/api/jobs/{job}').json['step'] > 0)
+        answer = self.server.post('/api/generate', {'model': 'x/other:tag'})
+        self.assertEqual((answer.status, answer.json['done_reason']), (200, 'load'))
+        self.assertEqual(self.server.delete(f'/api/jobs/{job}').json['state'], 'cancelled')
+        self.assertGreater(self.server.get('/api/ps').json['models'][0]['expires_at'], '2000')
+
     def test_tags(self):
         models = {model['name']: model for model in self.server.get('/api/tags').json['models']}
         self.assertEqual(set(models), {'tiny:latest', 'stored:latest', 'x/other:tag'})
