@@ -13,6 +13,28 @@
 
 #define FIELDS_MAX 32
 
+/* Bytes that are no characters, or none that can be seen, are written by their numbers. */
+static void
+append_quoted (GString    *line,
+               const char *value)
+{
+  for (const char *p = value; *p != '\0';)
+    {
+      gunichar character = g_utf8_get_char_validated (p, -1);
+      gboolean is_invalid = character == (gunichar) -1 || character == (gunichar) -2;
+      const char *next = is_invalid ? p + 1 : g_utf8_next_char (p);
+
+      if (*p == '"' || *p == '\\')
+        g_string_append_printf (line, "\\%c", *p);
+      else if (!is_invalid && !g_unichar_iscntrl (character))
+        g_string_append_len (line, p, next - p);
+      else
+        for (const char *q = p; q < next; q++)
+          g_string_append_printf (line, "\\x%02x", (guchar) *q);
+      p = next;
+    }
+}
+
 /* What is no plain word is quoted; nothing in it can begin another line or look like another field. */
 static void
 append_value (GString    *line,
@@ -29,15 +51,7 @@ append_value (GString    *line,
     }
 
   g_string_append_c (line, '"');
-  for (const char *p = value; *p != '\0'; p++)
-    {
-      if (*p == '"' || *p == '\\')
-        g_string_append_printf (line, "\\%c", *p);
-      else if ((guchar) *p < 0x20 || *p == 0x7f)
-        g_string_append_printf (line, "\\x%02x", (guchar) *p);
-      else
-        g_string_append_c (line, *p);
-    }
+  append_quoted (line, value);
   g_string_append_c (line, '"');
 }
 

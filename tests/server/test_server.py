@@ -1155,10 +1155,13 @@ class Operations(unittest.TestCase):
         server = self.serve()
         server.post('/v1/images/generations', {**QUICK, 'prompt': 'private'})
         server.get('/a%20b%0aevent=x%22')
+        server.get('/v1/models/%ff%c3%28%c2%85%f0%9f%98%80')
         self.assertEqual(server.stop(), 0)
         for line in server.lines:
             self.assertRegex(line, r'^time=\S+Z level=info event=\w+( \w+=([^ "]+|"([^"\\]|\\.)*"))*$')
         text = '\n'.join(server.lines)
+        # Bytes that are no characters, or none that can be seen, are written as numbers.
+        self.assertIn('path="/v1/models/\\xff\\xc3(\\xc2\\x85😀"', text)
         self.assertRegex(text, r'event=request method=POST path=/v1/images/generations status=200 ms=[\d.]+ '
                                r'client=127.0.0.1 job=[0-9a-f]{32}')
         self.assertNotIn('private', text)
