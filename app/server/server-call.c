@@ -8,7 +8,9 @@
 #include "server-call.h"
 
 #include <glib-unix.h>
+#include <glib/gi18n.h>
 #include <poll.h>
+#include <zimage.h>
 
 #include "app-json.h"
 #include "app-params.h"
@@ -371,6 +373,42 @@ server_call_fail (ServerCall   *self,
 
   add_retry (self, status);
   server_call_reply_json (self, status, make_error (self, error));
+}
+
+static gboolean
+read_text (GVariant    *body,
+           const char  *field,
+           char       **text,
+           GError     **error)
+{
+  if (field != NULL && !app_dict_read_text (body, field, text, error))
+    return FALSE;
+  if (*text != NULL && **text == '\0')
+    g_clear_pointer (text, g_free);
+  return TRUE;
+}
+
+gboolean
+server_call_need_text (ServerCall  *self,
+                       GVariant    *body,
+                       const char  *field,
+                       const char  *old_field,
+                       char       **text)
+{
+  g_autofree char *old_text = NULL;
+  g_autoptr(GError) error = NULL;
+
+  if (read_text (body, field, text, &error) && read_text (body, old_field, &old_text, &error))
+    {
+      if (*text == NULL)
+        *text = g_steal_pointer (&old_text);
+      if (*text != NULL)
+        return TRUE;
+      error = g_error_new (ZIM_ERROR, ZIM_ERROR_INVALID_PARAMS, _("Field “%s” is missing"), field);
+    }
+
+  server_call_fail (self, error);
+  return FALSE;
 }
 
 /* --- Streams --------------------------------------------------------------------------------------- */

@@ -70,6 +70,12 @@ void               server_call_reply_empty  (ServerCall         *self,
 /* An error; in the middle of a stream its last event. */
 void               server_call_fail         (ServerCall         *self,
                                              const GError       *error);
+/* Reads a string that has to be there and not empty, under either of two names. Otherwise answers and is FALSE. */
+gboolean           server_call_need_text    (ServerCall         *self,
+                                             GVariant           *body,
+                                             const char         *field,
+                                             const char         *old_field, /* (nullable) */
+                                             char              **text);
 
 void               server_call_begin_stream (ServerCall         *self,
                                              ServerStream        kind);

@@ -5,8 +5,6 @@
 
 #include "config.h"
 
-#include <glib/gi18n.h>
-
 #include "app-fields.h"
 #include "app-format.h"
 #include "app-params.h"
@@ -487,15 +485,10 @@ server_ollama_show (ServerCall *call,
   g_autoptr(GError) error = NULL;
   Show *show;
 
-  if (!app_dict_read_text (body, "name", &name, &error) || !app_dict_read_text (body, "model", &name, &error) ||
-      !app_dict_read_flag (body, "verbose", &is_verbose, &error))
+  if (!server_call_need_text (call, body, "model", "name", &name))
+    return;
+  if (!app_dict_read_flag (body, "verbose", &is_verbose, &error))
     {
-      server_call_fail (call, error);
-      return;
-    }
-  if (name == NULL || *name == '\0')
-    {
-      error = g_error_new_literal (ZIM_ERROR, ZIM_ERROR_INVALID_PARAMS, _("Field “model” is missing"));
       server_call_fail (call, error);
       return;
     }

@@ -30,6 +30,7 @@ struct _AppServer
   GMainLoop         *loop;
   GCancellable      *stopped;    /* cancelled when whatever still goes on has to end */
   guint              n_calls;    /* requests that are not answered to their end */
+  guint              n_arrivals; /* models that are on their way into the store */
   gboolean           is_stopping;
   guint              grace_id;
 };

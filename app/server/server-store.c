@@ -9,42 +9,12 @@
 #include <string.h>
 
 #include "app-params.h"
+#include "server-error.h"
 #include "server-handlers.h"
 #include "server-private.h"
 
-#define TICK 200 /* milliseconds between two lines of progress */
-
-static void
-fail_missing (ServerCall *call,
-              const char *field)
-{
-  g_autoptr(GError) error = g_error_new (ZIM_ERROR, ZIM_ERROR_INVALID_PARAMS, _("Field “%s” is missing"), field);
-
-  server_call_fail (call, error);
-}
-
-/* Reads a string that has to be there, under either of two names. Otherwise answers. */
-static gboolean
-need_text (ServerCall  *call,
-           GVariant    *body,
-           const char  *field,
-           const char  *old_field,
-           char       **text)
-{
-  g_autoptr(GError) error = NULL;
-
-  if ((old_field != NULL && !app_dict_read_text (body, old_field, text, &error)) ||
-      !app_dict_read_text (body, field, text, &error))
-    {
-      server_call_fail (call, error);
-      return FALSE;
-    }
-  if (*text != NULL && **text != '\0')
-    return TRUE;
-
-  fail_missing (call, field);
-  return FALSE;
-}
+#define TICK 200       /* milliseconds between two lines of progress */
+#define ARRIVALS_MAX 4 /* each has threads, connections and tensors of its own */
 
 static void
 send_status (ServerCall *call,
@@ -88,6 +58,7 @@ static void
 arrival_free (Arrival *arrival)
 {
   g_clear_handle_id (&arrival->tick_id, g_source_remove);
+  server_call_get_server (arrival->call)->n_arrivals--;
   g_object_unref (arrival->call);
   g_object_unref (arrival->transfer);
   g_object_unref (arrival->cancellable);
@@ -159,6 +130,20 @@ stopped_cb (GCancellable *stopped,
   g_cancellable_cancel (cancellable);
 }
 
+/* Whether there is room for one more. Otherwise answers. */
+static gboolean
+check_arrivals (ServerCall *call)
+{
+  guint n_arrivals = server_call_get_server (call)->n_arrivals;
+  g_autoptr(GError) error = NULL;
+
+  if (n_arrivals < ARRIVALS_MAX)
+    return TRUE;
+  error = g_error_new (SERVER_ERROR, 503, _("%u models are on their way already; try again later"), n_arrivals);
+  server_call_fail (call, error);
+  return FALSE;
+}
+
 /* What has come is kept: who goes away and comes again goes on where it was. */
 static Arrival *
 start_arrival (ServerCall *call,
@@ -169,6 +154,7 @@ start_arrival (ServerCall *call,
   AppServer *server = server_call_get_server (call);
   Arrival *arrival = g_new0 (Arrival, 1);
 
+  server->n_arrivals++;
   arrival->call = g_object_ref (call);
   arrival->transfer = zim_transfer_new ();
   arrival->cancellable = g_cancellable_new ();
@@ -244,8 +230,8 @@ server_store_copy (ServerCall *call,
   g_autoptr(Copy) copy = g_new0 (Copy, 1);
 
   copy->call = g_object_ref (call);
-  if (need_text (call, body, "source", NULL, &copy->source) &&
-      need_text (call, body, "destination", NULL, &copy->destination))
+  if (server_call_need_text (call, body, "source", NULL, &copy->source) &&
+      server_call_need_text (call, body, "destination", NULL, &copy->destination))
     start_copy (g_steal_pointer (&copy));
 }
 
@@ -298,8 +284,11 @@ static void
 start_quantizing (const Copy *copy,
                   const char *quantize)
 {
-  Arrival *arrival = start_arrival (copy->call, copy->destination, "quantizing model", copy->wants_stream);
+  Arrival *arrival;
 
+  if (!check_arrivals (copy->call))
+    return;
+  arrival = start_arrival (copy->call, copy->destination, "quantizing model", copy->wants_stream);
   arrival->quantize = g_strdup (quantize);
   app_models_resolve_async (server_call_get_server (copy->call)->models, copy->source, source_resolved_cb, arrival);
 }
@@ -329,8 +318,8 @@ server_store_create (ServerCall *call,
       server_call_fail (call, error);
       return;
     }
-  if (!need_text (call, body, "model", "name", &copy->destination) ||
-      !need_text (call, body, "from", NULL, &copy->source))
+  if (!server_call_need_text (call, body, "model", "name", &copy->destination) ||
+      !server_call_need_text (call, body, "from", NULL, &copy->source))
     return;
   if (!app_dict_read_flag (body, "stream", &copy->wants_stream, &error) ||
       !app_dict_read_text (body, "quantize", &quantize, &error))
@@ -386,7 +375,7 @@ server_store_delete (ServerCall *call,
   const char *name;
 
   removal->call = g_object_ref (call);
-  if (!need_text (call, body, "model", "name", &removal->name))
+  if (!server_call_need_text (call, body, "model", "name", &removal->name))
     return;
 
   name = removal->name;
@@ -413,8 +402,11 @@ pull (ServerCall *call,
       gboolean    wants_stream)
 {
   ZimStore *store = app_models_get_store (server_call_get_server (call)->models);
-  Arrival *arrival = start_arrival (call, name, "pulling model", wants_stream);
+  Arrival *arrival;
 
+  if (!check_arrivals (call))
+    return;
+  arrival = start_arrival (call, name, "pulling model", wants_stream);
   zim_store_pull_async (store, name, NULL, arrival->transfer, arrival->cancellable, pulled_cb, arrival);
 }
 
@@ -441,7 +433,7 @@ server_store_pull (ServerCall *call,
   gboolean wants_stream = TRUE;
   g_autoptr(GError) error = NULL;
 
-  if (!need_text (call, body, "model", "name", &name))
+  if (!server_call_need_text (call, body, "model", "name", &name))
     return;
   if (!is_known_host (name))
     error = g_error_new (ZIM_ERROR, ZIM_ERROR_INVALID_PARAMS,

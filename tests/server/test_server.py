@@ -281,6 +281,13 @@ class Ollama(ServerCase):
         self.assertEqual(set(stored), {'name', 'model', 'modified_at', 'size', 'digest', 'details'})
         self.assertEqual(stored['details']['format'], 'safetensors')
 
+    def test_old_names_of_fields(self):
+        for body in [{'name': 'stored'}, {'name': 'stored', 'model': None}, {'name': 'stored', 'model': ''},
+                     {'name': '', 'model': 'stored'}, {'name': 'none', 'model': 'stored'}]:
+            self.assertEqual(self.server.post('/api/show', body).status, 200, body)
+        for body in [{}, {'name': ''}, {'name': None, 'model': ''}, {'name': 5, 'model': 'stored'}]:
+            self.assertEqual(self.server.post('/api/show', body).status, 400, body)
+
     def test_show(self):
         shown = self.server.post('/api/show', {'model': 'stored'}).json
         self.assertEqual(shown['capabilities'], ['image'])
@@ -388,6 +395,22 @@ class Pull(ServerCase):
         self.hub.pause = 0
         answer = self.server.post('/api/pull', {'model': 'hf.co/e/f', 'stream': False})
         self.assertEqual(answer.json, {'status': 'success'})
+
+    def test_too_many(self):
+        """A few at once, and no more: each takes memory and connections."""
+        self.hub.pause = 1
+        sockets = [self.server.open('POST', '/api/pull', {'model': f'hf.co/many/{i}'}) for i in range(4)]
+        self.server.wait_for(lambda: all(any(f'/many/{i}' in path for path, _ in self.hub.asked) for i in range(4)))
+        for path, body in [('/api/pull', {'model': 'hf.co/many/4'}),
+                           ('/api/create', {'model': 'x', 'from': 'y', 'quantize': 'fp8'})]:
+            answer = self.server.post(path, body)
+            self.assertEqual((answer.status, answer.headers['Retry-After']), (503, '5'))
+            self.assertIn('4 models are on their way', answer.json['error'])
+        for sock in sockets:
+            sock.close()
+        self.hub.pause = 0
+        self.server.wait_for(lambda: self.server.post('/api/pull', {'model': 'hf.co/many/4', 'stream': False}).status
+                             == 200)
 
     def test_command_line(self):
         env = {**self.env, 'ZIMAGE_MODELS': '/nonexistent', 'ZIMAGE_HOST': f'127.0.0.1:{self.server.port}'}
