@@ -3,16 +3,23 @@
 #
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# “./dev clients” installs the packages of clients.txt and runs this. Without them the tests are skipped.
+# “./dev clients” installs the packages of clients.txt and clients-node.txt and runs this. Without them the tests are
+# skipped. NODE_PATH is the folder of Node's.
 
 import asyncio
 import base64
+import json
+import os
 import re
+import shutil
+import signal
 import subprocess
+import sys
+import tempfile
 import unittest
 
 import served
-from served import TIMEOUT, ServerCase
+from served import LONG, TIMEOUT, Server, ServerCase
 
 try:
     import openai
@@ -24,6 +31,11 @@ except ImportError:
     ollama = None
 
 EXTRA = {'steps': 4, 'seed': 7}
+HERE = os.path.dirname(os.path.abspath(__file__))
+NODE = shutil.which('node')
+HAS_NODE_CLIENTS = NODE and all(os.path.isdir(os.path.join(os.environ.get('NODE_PATH', ''), name))
+                                for name in ('openai', 'ollama'))
+SCHEMATHESIS = shutil.which('schemathesis', path=os.path.dirname(sys.executable))
 
 
 def tearDownModule():
@@ -87,6 +99,41 @@ class OpenAI(ServerCase):
         self.assertEqual(asyncio.run(run()), [0, 1, 2, 3])
 
 
+def serve_strictly(case):
+    """A server that takes three keys, of each a job at a time, and lets one job wait."""
+    with tempfile.NamedTemporaryFile('w', suffix='.keys', delete=False) as file:
+        file.write('one\ntwo\nthree\n')
+    case.addCleanup(os.unlink, file.name)
+    server = Server('--api-key-file', file.name, '--max-per-client', '1', '--max-queue', '1', '--grace', '0',
+                    served.model, env=case.env)
+    case.addCleanup(server.stop)
+    return server
+
+
+@unittest.skipIf(openai is None, 'the package openai is not installed')
+class Strict(ServerCase):
+    def test_errors(self):
+        server = serve_strictly(self)
+        clients = {key: openai.OpenAI(base_url=f'http://127.0.0.1:{server.port}/v1', api_key=key, max_retries=0)
+                   for key in ['one', 'two', 'three', 'four']}
+        for client in clients.values():
+            self.addCleanup(client.close)
+        fields = {'model': 'tiny', 'prompt': 'a cat', 'size': '256x256'}
+        server.post('/api/jobs', LONG, headers={'Authorization': 'Bearer one'})
+        with self.assertRaises(openai.AuthenticationError):
+            clients['four'].models.list()
+        with self.assertRaises(openai.RateLimitError) as context:
+            clients['one'].images.generate(**fields)
+        self.assertEqual(context.exception.response.headers['Retry-After'], '5')
+        stream = clients['two'].images.generate(**fields, stream=True, partial_images=1)
+        with self.assertRaises(openai.InternalServerError) as context:
+            clients['three'].images.generate(**fields)
+        self.assertEqual(context.exception.status_code, 503)
+        server.process.send_signal(signal.SIGTERM)
+        with self.assertRaisesRegex(openai.APIError, 'stopped'):
+            list(stream)
+
+
 @unittest.skipIf(ollama is None, 'the package ollama is not installed')
 class Ollama(ServerCase):
     STORED = ['stored']
@@ -122,19 +169,68 @@ class Ollama(ServerCase):
         self.assertEqual(context.exception.status_code, 404)
 
 
+@unittest.skipUnless(HAS_NODE_CLIENTS, 'Node or its packages openai and ollama are not installed')
+class Node(ServerCase):
+    STORED = ['stored']
+
+    def test_clients(self):
+        strict = serve_strictly(self)
+        env = {**os.environ, 'URL': f'http://127.0.0.1:{self.server.port}',
+               'STRICT': f'http://127.0.0.1:{strict.port}', 'STRICT_PID': str(strict.process.pid)}
+        result = subprocess.run([NODE, os.path.join(HERE, 'test_clients.js')], env=env, stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, timeout=3 * TIMEOUT, check=False)
+        self.assertEqual(result.returncode, 0, result.stdout.decode())
+        # It says how many it ran: a file without tests would pass as well.
+        self.assertRegex(result.stdout.decode(), r'(?m)^(# |ℹ )pass [1-9]\d')
+        self.assertRegex(result.stdout.decode(), r'(?m)^(# |ℹ )(skipped|todo) 0')
+
+
+@unittest.skipIf(SCHEMATHESIS is None, 'the package schemathesis is not installed')
+class Schemathesis(ServerCase):
+    """Requests that the description allows, and such as it does not, get answers that it describes; none is a 5xx."""
+
+    ARGS = ['--max-work', '0.3', '--max-queue', '100000']
+    STORED = ['stored']
+
+    def test_description(self):
+        # A pull would ask servers of the Internet. Names of models, and what is too much, follow rules that a schema
+        # cannot tell: that right requests are granted is shown by the class Contract of test_server.py.
+        args = ['run', f'http://127.0.0.1:{self.server.port}/openapi.json', '--exclude-path', '/api/pull', '--checks',
+                'all', '--exclude-checks', 'positive_data_acceptance', '--max-examples', '25', '--seed', '1',
+                '--suppress-health-check', 'all', '--no-shrink', '--request-timeout', str(TIMEOUT),
+                '--continue-on-failure', '--no-color']
+        result = subprocess.run([SCHEMATHESIS, *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                timeout=20 * TIMEOUT, check=False, cwd=served.work)
+        text = result.stdout.decode()
+        self.assertEqual(result.returncode, 0, text)
+        cases = int(re.search(r'(\d+) generated', text)[1])
+        print(f'# {cases} requests')
+        self.assertGreater(cases, 1000)
+        self.assertEqual(self.server.get('/healthz').status, 200)
+
+
+@unittest.skipIf(shutil.which('curl') is None, 'there is no curl')
 class Curl(ServerCase):
-    def curl(self, *args):
-        return subprocess.run(['curl', '-sS', '-m', str(TIMEOUT), *args], capture_output=True, check=True).stdout
+    def check_lines(self, path, n_lines):
+        """Lines that a text says to type are typed as they are, but for the port and large pictures."""
+        with open(os.path.join(served.SOURCE, path), encoding='utf-8') as file:
+            lines = re.findall(r'(?m)^ +(curl (?:.*\\\n)*.*)$', file.read())
+        self.assertEqual(len(lines), n_lines)
+        for line in lines:
+            self.assertIn(':11434', line)
+            line = line.replace(':11434', f':{self.server.port}').replace('1024x1024', '64x64')
+            out = subprocess.run(['sh', '-c', line], capture_output=True, check=True, timeout=TIMEOUT).stdout
+            answer = json.loads(out)
+            if 'data' in answer:
+                self.assertTrue(base64.b64decode(answer['data'][0]['b64_json']).startswith(b'\x89PNG'))
+            else:
+                self.server.wait_for_job(answer['id'], 'done')
+
+    def test_lines_of_the_readme(self):
+        self.check_lines('README.md', 1)
 
     def test_lines_of_the_book(self):
-        """What the page about the server says to type."""
-        with open(served.SOURCE + '/libzimage/doc/server.md', encoding='utf-8') as file:
-            lines = re.findall(r"curl (http\S+)(?: \\\n *| )-d '([^']*)'", file.read())
-        self.assertGreaterEqual(len(lines), 2)
-        for url, body in lines:
-            url = url.replace(':11434', f':{self.server.port}')
-            out = self.curl(url, '-d', body.replace('1024x1024', '64x64'))
-            self.assertRegex(out.decode(), r'^\{"(created|id)":')
+        self.check_lines('libzimage/doc/server.md', 2)
 
 
 if __name__ == '__main__':
