@@ -30,8 +30,8 @@ void         server_guard_add_host     (ServerGuard        *self,
 gboolean     server_guard_check_origin (ServerGuard        *self,
                                         SoupServerMessage  *message,
                                         GError            **error);
-/* “http://localhost:11434” as the client knows it: what server_guard_check_origin () has checked, whatever other headers
- * say. (transfer full) */
+/* “http://localhost:11434” as the client knows it: what server_guard_check_origin () has checked, whatever other
+ * headers say. (transfer full) */
 char        *server_guard_get_base     (SoupServerMessage  *message);
 gboolean     server_guard_check_key    (ServerGuard        *self,
                                         SoupServerMessage  *message,

@@ -2,8 +2,8 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * test_clients.py starts the servers and this. URL is that of one with the models “tiny” and “stored”; STRICT is that of
- * one that takes the keys “one”, “two” and “three”, of each a job at a time, lets one job wait, and is the process
+ * test_clients.py starts the servers and this. URL is that of one with the models “tiny” and “stored”; STRICT is that
+ * of one that takes the keys “one”, “two” and “three”, of each a job at a time, lets one job wait, and is the process
  * STRICT_PID. */
 
 'use strict';
