@@ -35,6 +35,8 @@ push int zoom;
 push int height;
 push int width;
 push uint out_width;
+push int first;          /* row of pixels that x begins with */
+push int out_first;      /* the same of y */
 push uint x_stride;
 push uint y_stride;
 #endif
@@ -46,9 +48,9 @@ load_a (uint row,
   uint pixel = min (row, rows - 1);
   uint tap = k / padded;
   uint channel = k % padded;
-  int in_y = int (pixel / out_width) * stride + int (tap / kernel) - pad;
+  int in_y = (out_first + int (pixel / out_width)) * stride + int (tap / kernel) - pad;
   int in_x = int (pixel % out_width) * stride + int (tap % kernel) - pad;
-  uint at = uint (in_y / zoom * width + in_x / zoom) * x_stride + channel;
+  uint at = uint ((in_y / zoom - first) * width + in_x / zoom) * x_stride + channel;
   vec4 values = vec4 (0);
 
   if (in_y < 0 || in_x < 0 || in_y >= height * zoom || in_x >= width * zoom)

@@ -15,7 +15,7 @@
 #ifdef ZIM_INTERFACE
 constant HAS_WEIGHT;
 constant HAS_BIAS;
-buffer f32 x;            /* of which the first row is the shift of the sums */
+buffer f32 shift;        /* of the sums */
 buffer f32x4 sums;       /* [block][channel] */
 buffer f32 weight;
 buffer f32 bias;
@@ -53,7 +53,7 @@ vec2
 distance_of (uint  channel,
              float pivot)
 {
-  return two_sum (x.v[channel], -pivot);
+  return two_sum (shift.v[channel], -pivot);
 }
 
 void
@@ -61,7 +61,7 @@ main ()
 {
   uint me = gl_LocalInvocationID.x;
   uint first = gl_WorkGroupID.x * channels;
-  float pivot = x.v[first];
+  float pivot = shift.v[first];
   vec2 count = two_product (float (rows), float (channels));
   vec2 inverse = pair_inverse (count.x + count.y);
   vec2 sum = vec2 (0);

@@ -1,6 +1,6 @@
 /* group-norm-stats.comp: sums of blocks of rows for group norm, channel by channel
  *
- * Of x less its first row, so that nothing is cancelled however far from 0 x lies, and with the errors of the sums
+ * Of x less a row like its own, so that nothing is cancelled however far from 0 x lies, and with the errors of the sums
  * beside them. A group takes `block` rows of WIDTH channels.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
@@ -14,6 +14,7 @@
 #ifdef ZIM_INTERFACE
 constant WIDTH;
 buffer f32 x;
+buffer f32 shift;
 buffer f32x4 sums;       /* [block][channel]: Σ d and its error, Σ d² and its error */
 push uint rows;
 push uint cols;
@@ -39,13 +40,13 @@ main ()
   uint channel = gl_WorkGroupID.x * WIDTH + me % WIDTH;
   uint first = gl_WorkGroupID.y * block;
   uint end = min (first + block, rows);
-  float shift = channel < cols ? x.v[channel] : 0.0;
+  float pivot = channel < cols ? shift.v[channel] : 0.0;
   vec4 mine = vec4 (0);
 
   if (channel < cols)
     for (uint row = first + me / WIDTH; row < end; row += LANES)
       {
-        vec2 d = two_sum (x.v[row * stride + channel], -shift);
+        vec2 d = two_sum (x.v[row * stride + channel], -pivot);
         vec2 sum = two_sum (mine.x, d.x);
         vec2 squares = two_sum (mine.z, d.x * d.x);
 

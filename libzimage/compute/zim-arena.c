@@ -18,15 +18,6 @@ compare_by_size (gconstpointer a,
   return x->first < y->first ? -1 : x->first > y->first;
 }
 
-static gint
-compare_by_offset (gconstpointer a,
-                   gconstpointer b)
-{
-  const ZimLifetime *x = *(ZimLifetime *const *) a, *y = *(ZimLifetime *const *) b;
-
-  return x->offset < y->offset ? -1 : x->offset > y->offset;
-}
-
 /* The lowest place from offset on that is not in two chunks. */
 static gsize
 skip_border (gsize offset,
@@ -59,6 +50,26 @@ find_offset (const ZimLifetime *lifetime,
   return offset;
 }
 
+/* Keeps them in the order of their offsets. */
+static void
+insert (GPtrArray   *placed,
+        ZimLifetime *lifetime)
+{
+  guint first = 0, last = placed->len;
+
+  while (first < last)
+    {
+      guint middle = (first + last) / 2;
+      const ZimLifetime *other = g_ptr_array_index (placed, middle);
+
+      if (other->offset <= lifetime->offset)
+        first = middle + 1;
+      else
+        last = middle;
+    }
+  g_ptr_array_insert (placed, (int) first, lifetime);
+}
+
 /* Greedy by size: the largest first, each at the lowest place that is free for as long as it lives. */
 gsize
 zim_lifetimes_place (ZimLifetime *lifetimes,
@@ -72,17 +83,17 @@ zim_lifetimes_place (ZimLifetime *lifetimes,
   for (guint i = 0; i < n; i++)
     {
       lifetimes[i].size = (lifetimes[i].size + ZIM_ARENA_ALIGNMENT - 1) / ZIM_ARENA_ALIGNMENT * ZIM_ARENA_ALIGNMENT;
-      g_ptr_array_add (queue, &lifetimes[i]);
+      if (lifetimes[i].size > 0)
+        g_ptr_array_add (queue, &lifetimes[i]);
     }
   g_ptr_array_sort (queue, compare_by_size);
-  for (guint i = 0; i < n; i++)
+  for (guint i = 0; i < queue->len; i++)
     {
       ZimLifetime *lifetime = g_ptr_array_index (queue, i);
 
       lifetime->offset = find_offset (lifetime, placed, chunk);
       total = MAX (total, lifetime->offset + lifetime->size);
-      g_ptr_array_add (placed, lifetime);
-      g_ptr_array_sort (placed, compare_by_offset);
+      insert (placed, lifetime);
     }
   return total;
 }

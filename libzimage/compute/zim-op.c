@@ -15,6 +15,8 @@ static const char *const op_names[ZIM_N_OPS] = {
   [ZIM_OP_LINEAR] = "linear",
   [ZIM_OP_RMS_NORM] = "rms_norm",
   [ZIM_OP_LAYER_NORM] = "layer_norm",
+  [ZIM_OP_GROUP_SUMS] = "group_sums",
+  [ZIM_OP_GROUP_FACTORS] = "group_factors",
   [ZIM_OP_GROUP_NORM] = "group_norm",
   [ZIM_OP_ROPE] = "rope",
   [ZIM_OP_ATTENTION] = "attention",
@@ -287,6 +289,81 @@ zim_program_layer_norm (ZimProgram     *self,
   return add_norm (self, ZIM_OP_LAYER_NORM, x, eps, scale, ranges, n_ranges);
 }
 
+void
+zim_program_group_sums (ZimProgram *self,
+                        ZimTensor  *x,
+                        ZimTensor  *shift,
+                        gint64      block,
+                        ZimTensor  *sums)
+{
+  ZimOp *op = add_op_1 (self, ZIM_OP_GROUP_SUMS, x, sums);
+
+  zim_program_check (self, shift->rows == 1 && shift->cols == x->cols,
+                     "group_sums: shift is " SHAPE ", expected [1, %" G_GINT64_FORMAT "]", SHAPE_ARGS (shift), x->cols);
+  zim_program_check (self, block > 0 && sums->rows == (x->rows + block - 1) / MAX (block, 1) &&
+                             sums->cols == 4 * x->cols,
+                     "group_sums: sums of " SHAPE " in blocks of %" G_GINT64_FORMAT " rows are " SHAPE, SHAPE_ARGS (x),
+                     block, SHAPE_ARGS (sums));
+  check_f32 (self, "group_sums", shift);
+  op->sources[1] = shift;
+  op->n_sources = 2;
+  op->norm.rows = block;
+}
+
+ZimTensor *
+zim_program_group_factors (ZimProgram      *self,
+                           ZimTensor       *sums,
+                           ZimTensor       *shift,
+                           const ZimWeight *weight,
+                           const ZimWeight *bias,
+                           guint            n_groups,
+                           float            eps,
+                           gint64           n_rows)
+{
+  gint64 cols = shift->cols;
+  ZimTensor *out = zim_program_add_result (self, 3, cols);
+  ZimOp *op = add_op_1 (self, ZIM_OP_GROUP_FACTORS, sums, out);
+
+  zim_program_check (self, shift->rows == 1 && sums->cols == 4 * cols,
+                     "group_factors: sums are " SHAPE " and shift is " SHAPE, SHAPE_ARGS (sums), SHAPE_ARGS (shift));
+  zim_program_check (self, n_groups > 0 && cols % n_groups == 0,
+                     "group_norm: [%" G_GINT64_FORMAT ", %" G_GINT64_FORMAT "] has no %u groups of channels", n_rows,
+                     cols, n_groups);
+  check_vector (self, "group_norm", weight, cols);
+  check_vector (self, "group_norm", bias, cols);
+  check_f32 (self, "group_factors", shift);
+  op->sources[1] = shift;
+  op->n_sources = 2;
+  op->norm.weight = weight;
+  op->norm.bias = bias;
+  op->norm.group = n_groups;
+  op->norm.eps = eps;
+  op->norm.rows = n_rows;
+  return out;
+}
+
+ZimTensor *
+zim_program_group_apply (ZimProgram *self,
+                         ZimTensor  *x,
+                         ZimTensor  *factors,
+                         gboolean    silu)
+{
+  ZimTensor *out = zim_program_add_result (self, x->rows, x->cols);
+  ZimOp *op = add_op_1 (self, ZIM_OP_GROUP_NORM, x, out);
+
+  zim_program_check (self, factors->rows == 3 && factors->cols == x->cols,
+                     "group_norm: factors are " SHAPE ", expected [3, %" G_GINT64_FORMAT "]", SHAPE_ARGS (factors),
+                     x->cols);
+  check_f32 (self, "group_norm", factors);
+  op->sources[1] = factors;
+  op->n_sources = 2;
+  op->norm.silu = silu;
+  return out;
+}
+
+#define MIN_BLOCK 512
+#define MAX_BLOCKS 2048
+
 ZimTensor *
 zim_program_group_norm (ZimProgram      *self,
                         ZimTensor       *x,
@@ -296,19 +373,13 @@ zim_program_group_norm (ZimProgram      *self,
                         float            eps,
                         gboolean         silu)
 {
-  ZimTensor *out = zim_program_add_result (self, x->rows, x->cols);
-  ZimOp *op = add_op_1 (self, ZIM_OP_GROUP_NORM, x, out);
+  gint64 block = MAX (MIN_BLOCK, (x->rows + MAX_BLOCKS - 1) / MAX_BLOCKS);
+  ZimTensor *sums = zim_program_empty (self, (x->rows + block - 1) / block, 4 * x->cols);
+  ZimTensor *shift = zim_program_rows (self, x, 0, 1), *factors;
 
-  zim_program_check (self, n_groups > 0 && x->cols % n_groups == 0,
-                     "group_norm: " SHAPE " has no %u groups of channels", SHAPE_ARGS (x), n_groups);
-  check_vector (self, "group_norm", weight, x->cols);
-  check_vector (self, "group_norm", bias, x->cols);
-  op->norm.weight = weight;
-  op->norm.bias = bias;
-  op->norm.group = n_groups;
-  op->norm.eps = eps;
-  op->norm.silu = silu;
-  return out;
+  zim_program_group_sums (self, x, shift, block, sums);
+  factors = zim_program_group_factors (self, sums, shift, weight, bias, n_groups, eps, x->rows);
+  return zim_program_group_apply (self, x, factors, silu);
 }
 
 ZimTensor *
@@ -428,6 +499,85 @@ conv_out_size (gint64 size,
   return stride > 0 ? (size + stride - 1) / stride : size;
 }
 
+void
+zim_conv_source_rows (gint64    height,
+                      guint     kernel,
+                      guint     stride,
+                      guint     pad,
+                      gboolean  upsample,
+                      gint64    out_first,
+                      gint64    out_rows,
+                      gint64   *first,
+                      gint64   *n)
+{
+  guint zoom = upsample ? 2 : 1;
+  gint64 top = MAX (out_first * stride - pad, 0) / zoom;
+  gint64 last = MAX ((out_first + out_rows - 1) * stride + kernel - 1 - pad, 0) / zoom;
+
+  *first = MIN (top, height - 1);
+  *n = MIN (last, height - 1) + 1 - *first;
+}
+
+static void
+check_band (ZimProgram *self,
+            ZimOp      *op,
+            gint64      out_rows)
+{
+  const ZimConvParams *conv = &op->conv;
+  gint64 height = op->sources[0]->rows / conv->width, first, n;
+
+  zim_conv_source_rows (conv->height, conv->kernel, conv->stride, conv->pad, conv->upsample, conv->out_first, out_rows,
+                        &first, &n);
+  zim_program_check (self, op->sources[0]->rows == height * conv->width,
+                     "conv2d: " SHAPE " is no rows of %" G_GINT64_FORMAT " pixels", SHAPE_ARGS (op->sources[0]),
+                     conv->width);
+  zim_program_check (self, conv->out_first >= 0 && out_rows > 0 && conv->out_first + out_rows <= conv->out_height,
+                     "conv2d: rows %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT " of %" G_GINT64_FORMAT, conv->out_first,
+                     conv->out_first + out_rows, conv->out_height);
+  zim_program_check (self, conv->first >= 0 && conv->first + height <= conv->height && conv->first <= first &&
+                             first + n <= conv->first + height,
+                     "conv2d: " SHAPE " is rows %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT " of %" G_GINT64_FORMAT
+                     ", expected %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, SHAPE_ARGS (op->sources[0]), conv->first,
+                     conv->first + height, conv->height, first, first + n);
+}
+
+ZimTensor *
+zim_program_conv2d_band (ZimProgram      *self,
+                         ZimTensor       *x,
+                         const ZimWeight *weight,
+                         const ZimWeight *bias,
+                         gint64           height,
+                         gint64           width,
+                         guint            stride,
+                         guint            pad,
+                         gboolean         upsample,
+                         gint64           first,
+                         gint64           out_first,
+                         gint64           out_rows)
+{
+  gint64 out_width = conv_out_size (upsample ? 2 * width : width, stride);
+  ZimTensor *out = zim_program_add_result (self, out_rows * out_width, weight->dims[0]);
+  ZimOp *op = add_op_1 (self, ZIM_OP_CONV2D, x, out);
+
+  op->conv = (ZimConvParams) {
+    .weight = weight, .bias = bias, .height = height, .width = width,
+    .out_height = conv_out_size (upsample ? 2 * height : height, stride), .out_width = out_width, .first = first,
+    .out_first = out_first, .kernel = (guint) weight->dims[2], .stride = stride, .pad = pad, .upsample = upsample,
+  };
+  if (weight->n_dims != 4 || weight->dims[1] != x->cols || weight->dims[2] != weight->dims[3])
+    {
+      g_autofree char *shape = zim_shape_to_string (weight->n_dims, weight->dims);
+
+      zim_program_check (self, FALSE, "conv2d: weight “%s” has shape %s, expected [out, %" G_GINT64_FORMAT ", k, k]",
+                         weight->name, shape, x->cols);
+    }
+  zim_program_check (self, stride > 0, "conv2d: " SHAPE " with a stride of 0", SHAPE_ARGS (x));
+  if (height > 0 && width > 0 && stride > 0)
+    check_band (self, op, out_rows);
+  check_vector (self, "conv2d", bias, weight->dims[0]);
+  return out;
+}
+
 ZimTensor *
 zim_program_conv2d (ZimProgram      *self,
                     ZimTensor       *x,
@@ -439,28 +589,11 @@ zim_program_conv2d (ZimProgram      *self,
                     guint            pad,
                     gboolean         upsample)
 {
-  gint64 out_height = conv_out_size (upsample ? 2 * height : height, stride);
-  gint64 out_width = conv_out_size (upsample ? 2 * width : width, stride);
-  ZimTensor *out = zim_program_add_result (self, out_height * out_width, weight->dims[0]);
-  ZimOp *op = add_op_1 (self, ZIM_OP_CONV2D, x, out);
-
-  if (weight->n_dims != 4 || weight->dims[1] != x->cols || weight->dims[2] != weight->dims[3])
-    {
-      g_autofree char *shape = zim_shape_to_string (weight->n_dims, weight->dims);
-
-      zim_program_check (self, FALSE, "conv2d: weight “%s” has shape %s, expected [out, %" G_GINT64_FORMAT ", k, k]",
-                         weight->name, shape, x->cols);
-    }
-  zim_program_check (self, stride > 0, "conv2d: " SHAPE " with a stride of 0", SHAPE_ARGS (x));
   zim_program_check (self, x->rows == height * width,
                      "conv2d: " SHAPE " is no image of %" G_GINT64_FORMAT " by %" G_GINT64_FORMAT,
                      SHAPE_ARGS (x), height, width);
-  check_vector (self, "conv2d", bias, weight->dims[0]);
-  op->conv = (ZimConvParams) {
-    .weight = weight, .bias = bias, .height = height, .width = width, .out_height = out_height, .out_width = out_width,
-    .kernel = (guint) weight->dims[2], .stride = stride, .pad = pad, .upsample = upsample,
-  };
-  return out;
+  return zim_program_conv2d_band (self, x, weight, bias, height, width, stride, pad, upsample, 0, 0,
+                                  conv_out_size (upsample ? 2 * height : height, stride));
 }
 
 ZimTensor *

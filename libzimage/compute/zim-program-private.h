@@ -61,6 +61,8 @@ typedef enum {
   ZIM_OP_LINEAR,
   ZIM_OP_RMS_NORM,
   ZIM_OP_LAYER_NORM,
+  ZIM_OP_GROUP_SUMS,
+  ZIM_OP_GROUP_FACTORS,
   ZIM_OP_GROUP_NORM,
   ZIM_OP_ROPE,
   ZIM_OP_ATTENTION,
@@ -87,10 +89,11 @@ typedef struct {
 } ZimLinearParams;
 
 typedef struct {
-  const ZimWeight *weight; /* (nullable) [group] for RMS, [cols] for group norm */
+  const ZimWeight *weight; /* (nullable) [group] for RMS, [cols] for group factors */
   const ZimWeight *bias;   /* (nullable) */
   float    eps;
-  gint64   group;          /* RMS: columns that share a statistic; group norm: number of groups */
+  gint64   group;          /* RMS: columns that share a statistic; group factors: number of groups */
+  gint64   rows;           /* group sums: of a block; group factors: of all blocks together */
   gboolean silu;           /* group norm: SiLU follows */
 } ZimNormParams;
 
@@ -109,8 +112,10 @@ typedef struct {
 typedef struct {
   const ZimWeight *weight; /* [out, in, k, k] */
   const ZimWeight *bias;   /* (nullable) [out] */
-  gint64   height, width;         /* of the input, before upsampling */
-  gint64   out_height, out_width;
+  gint64   height, width;         /* of the whole input, before upsampling */
+  gint64   out_height, out_width; /* of the whole result */
+  gint64   first;                 /* row of pixels that the source begins with */
+  gint64   out_first;             /* row of pixels that the result begins with */
   guint    kernel, stride;
   guint    pad;            /* rows and columns of zeros before the first; after the last as many as are read */
   gboolean upsample;       /* the input is read enlarged twice, nearest neighbour */
@@ -220,7 +225,31 @@ ZimTensor    *zim_program_layer_norm   (ZimProgram         *self,
                                         const ZimRange     *ranges,
                                         guint               n_ranges);
 
-/* x: [height · width, channels]; statistics over all rows and each of n_groups groups of channels. */
+/* Group norm in three parts, of which the first and the last may be done a few rows at a time: the result is the same,
+ * to the bit, as long as the blocks are the same. x: [height · width, channels]
+ *
+ * For each block of `block` rows of x and each channel: Σ (x − shift) and Σ (x − shift)², each as two floats that are to
+ * be added. shift: [1, channels], near to x; sums: [blocks, 4 · channels], filled. */
+void          zim_program_group_sums   (ZimProgram         *self,
+                                        ZimTensor          *x,
+                                        ZimTensor          *shift,
+                                        gint64              block,
+                                        ZimTensor          *sums);
+/* What each channel is shifted, multiplied and raised by, [3, channels], from all sums of n_rows rows. */
+ZimTensor    *zim_program_group_factors (ZimProgram        *self,
+                                        ZimTensor          *sums,
+                                        ZimTensor          *shift,
+                                        const ZimWeight    *weight,
+                                        const ZimWeight    *bias,
+                                        guint               n_groups,
+                                        float               eps,
+                                        gint64              n_rows);
+/* y = (x − factors[0]) ⊙ factors[1] + factors[2], then SiLU if asked for */
+ZimTensor    *zim_program_group_apply  (ZimProgram         *self,
+                                        ZimTensor          *x,
+                                        ZimTensor          *factors,
+                                        gboolean            silu);
+/* All three; statistics over all rows and each of n_groups groups of channels. */
 ZimTensor    *zim_program_group_norm   (ZimProgram         *self,
                                         ZimTensor          *x,
                                         const ZimWeight    *weight,
@@ -278,6 +307,31 @@ ZimTensor    *zim_program_conv2d       (ZimProgram         *self,
                                         guint               stride,
                                         guint               pad,
                                         gboolean            upsample);
+
+/* Some rows of pixels of the same: from out_first on as many as out_rows, made from those of x, which begins with row
+ * `first` of the image. */
+ZimTensor    *zim_program_conv2d_band  (ZimProgram         *self,
+                                        ZimTensor          *x,
+                                        const ZimWeight    *weight,
+                                        const ZimWeight    *bias,
+                                        gint64              height,
+                                        gint64              width,
+                                        guint               stride,
+                                        guint               pad,
+                                        gboolean            upsample,
+                                        gint64              first,
+                                        gint64              out_first,
+                                        gint64              out_rows);
+/* The rows of pixels of a source of that height which they are made from: *n from *first on. */
+void          zim_conv_source_rows     (gint64              height,
+                                        guint               kernel,
+                                        guint               stride,
+                                        guint               pad,
+                                        gboolean            upsample,
+                                        gint64              out_first,
+                                        gint64              out_rows,
+                                        gint64             *first,
+                                        gint64             *n);
 
 /* The one row of weight, n times. */
 ZimTensor    *zim_program_repeat_row   (ZimProgram         *self,

@@ -22,7 +22,29 @@ typedef struct {
   gboolean    bias;
   Layout      layout;
   Special     special;
+  gint64      band; /* rows of the result that are made at once, from as few as they need; 0: all */
 } ConvCase;
+
+static void
+build_bands (Setup           *setup,
+             const ConvCase  *c,
+             ZimTensor       *x,
+             const ZimWeight *weight,
+             const ZimWeight *bias)
+{
+  gint64 out_height = (c->upsample ? 2 : 1) * c->height / c->stride;
+
+  for (gint64 out_first = 0; out_first < out_height; out_first += c->band)
+    {
+      gint64 out_rows = MIN (c->band, out_height - out_first), first, n;
+      ZimTensor *rows;
+
+      zim_conv_source_rows (c->height, c->kernel, c->stride, c->pad, c->upsample, out_first, out_rows, &first, &n);
+      rows = zim_program_rows (setup->program, x, first * c->width, n * c->width);
+      setup_output (setup, zim_program_conv2d_band (setup->program, rows, weight, bias, c->height, c->width, c->stride,
+                                                    c->pad, c->upsample, first, out_first, out_rows));
+    }
+}
 
 static void
 build_conv (Setup         *setup,
@@ -44,8 +66,11 @@ build_conv (Setup         *setup,
 
       memcpy ((guint8 *) weight->data + tap * sizeof nan, &nan, sizeof nan);
     }
-  setup_output (setup, zim_program_conv2d (setup->program, x, weight, bias, c->height, c->width, c->stride, c->pad,
-                                           c->upsample));
+  if (c->band > 0)
+    build_bands (setup, c, x, weight, bias);
+  else
+    setup_output (setup, zim_program_conv2d (setup->program, x, weight, bias, c->height, c->width, c->stride, c->pad,
+                                             c->upsample));
 }
 
 #define F32 ZIM_DTYPE_F32
@@ -77,6 +102,12 @@ static const ConvCase cases[] = {
   { "cols-of-x", 16, 13, 7, 9, 3, 1, 1, FALSE, BF16, 0, TRUE, LAYOUT_COLS },
   { "rows-of-x", 33, 3, 7, 9, 3, 1, 1, FALSE, F32, 0, TRUE, LAYOUT_ROWS },
   { "temporary-x", 16, 13, 7, 9, 3, 1, 1, FALSE, F32, 0, FALSE, LAYOUT_IN_PLACE },
+  { "bands", 16, 13, 11, 9, 3, 1, 1, FALSE, F32, 0, TRUE, .band = 4 },
+  { "bands-of-one-row", 33, 64, 5, 9, 3, 1, 1, FALSE, BF16, .band = 1 },
+  { "bands-upsampled", 16, 13, 5, 7, 3, 1, 1, TRUE, F16, 0, TRUE, .band = 3 },
+  { "bands-of-stride-2", 16, 13, 12, 6, 3, 2, 0, FALSE, F32, 0, TRUE, .band = 2 },
+  { "bands-of-1x1", 16, 13, 9, 8, 1, 1, 0, FALSE, BF16, .band = 4 },
+  { "bands-of-5x5", 3, 3, 8, 9, 5, 1, 2, FALSE, F32, .band = 3 },
   { "nan-in-x", 16, 13, 9, 9, 3, 1, 1, FALSE, BF16, .special = SPECIAL_NAN_X },
   { "nan-in-x-of-1x1", 33, 3, 9, 7, 1, 1, 0, FALSE, F32, .special = SPECIAL_NAN_X },
   { "nan-in-x-upsampled", 3, 3, 9, 7, 3, 1, 1, TRUE, F16, .special = SPECIAL_NAN_X },

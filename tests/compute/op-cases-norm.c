@@ -27,6 +27,7 @@ typedef struct {
   gboolean    silu;
   Layout      layout;
   Special     special;
+  gint64      band;    /* group norm: rows that are summed up, and later normalised, at once; 0: all */
 } NormCase;
 
 static ZimTensor *
@@ -104,6 +105,33 @@ build_layer_norm (Setup         *setup,
                                                n_ranges));
 }
 
+#define BLOCK 8
+
+/* In bands of whole blocks */
+static void
+build_group_bands (Setup           *setup,
+                   const NormCase  *c,
+                   ZimTensor       *x,
+                   const ZimWeight *weight,
+                   const ZimWeight *bias)
+{
+  ZimProgram *p = setup->program;
+  ZimTensor *sums = zim_program_empty (p, (c->rows + BLOCK - 1) / BLOCK, 4 * c->cols), *factors;
+  ZimTensor *shift = zim_program_rows (p, x, 0, 1);
+
+  for (gint64 first = 0; first < c->rows; first += c->band)
+    {
+      gint64 n = MIN (c->band, c->rows - first);
+
+      zim_program_group_sums (p, zim_program_rows (p, x, first, n), shift, BLOCK,
+                              zim_program_rows (p, sums, first / BLOCK, (n + BLOCK - 1) / BLOCK));
+    }
+  factors = zim_program_group_factors (p, sums, shift, weight, bias, (guint) c->group, c->eps, c->rows);
+  for (gint64 first = 0; first < c->rows; first += c->band)
+    setup_output (setup, zim_program_group_apply (p, zim_program_rows (p, x, first, MIN (c->band, c->rows - first)),
+                                                  factors, c->silu));
+}
+
 static void
 build_group_norm (Setup         *setup,
                   gconstpointer  data)
@@ -113,7 +141,10 @@ build_group_norm (Setup         *setup,
   const ZimWeight *weight = c->weight ? setup_vector (setup, c->dtype, 1, c->cols) : NULL;
   const ZimWeight *bias = c->weight ? setup_vector (setup, c->dtype, 1, c->cols) : NULL;
 
-  setup_output (setup, zim_program_group_norm (setup->program, x, weight, bias, (guint) c->group, c->eps, c->silu));
+  if (c->band > 0)
+    build_group_bands (setup, c, x, weight, bias);
+  else
+    setup_output (setup, zim_program_group_norm (setup->program, x, weight, bias, (guint) c->group, c->eps, c->silu));
 }
 
 #define F32 ZIM_DTYPE_F32
@@ -185,6 +216,10 @@ static const NormCase group_cases[] = {
   { "cols-of-x", 33, 96, 4, TRUE, F32, { 0 }, 1e-6f, .silu = TRUE, .layout = LAYOUT_COLS },
   { "rows-of-x", 33, 96, 4, TRUE, F32, { 0 }, 1e-6f, .layout = LAYOUT_ROWS },
   { "in-place", 33, 96, 4, TRUE, F32, { 0 }, 1e-6f, .silu = TRUE, .layout = LAYOUT_IN_PLACE },
+  { "bands", 100, 64, 4, TRUE, F32, { 0 }, 1e-6f, .silu = TRUE, .band = 24 },
+  { "bands-of-a-block", 31, 33, 3, TRUE, BF16, { 0 }, 1e-6f, .band = 8 },
+  { "bands-offset", 100, 64, 4, TRUE, F32, { 0 }, 1e-6f, .offset = 1e4, .band = 40 },
+  { "bands-of-cols", 33, 96, 4, FALSE, F32, { 0 }, 1e-6f, .layout = LAYOUT_COLS, .band = 16 },
   { "nan", 33, 96, 4, TRUE, F32, { 0 }, 1e-6f, .special = SPECIAL_NAN },
   { "nan-silu", 3000, 16, 2, TRUE, F32, { 0 }, 1e-6f, .silu = TRUE, .special = SPECIAL_NAN },
 };

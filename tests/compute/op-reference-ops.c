@@ -206,49 +206,98 @@ silu_bound (double x)
   return 4.5 * U * fabs (silu (x)) + (x < -88.7 ? 0x1p-121 : 0);
 }
 
+static void
+run_group_sums (Reference *self,
+                ZimOp     *op)
+{
+  const double *shift = reference_row (self, op, 1, 0);
+
+  for (gint64 block = 0; block < op->out->rows; block++)
+    for (gint64 c = 0; c < op->sources[0]->cols; c++)
+      {
+        double sum = 0, squares = 0;
+
+        for (gint64 row = block * op->norm.rows; row < MIN ((block + 1) * op->norm.rows, op->sources[0]->rows); row++)
+          {
+            double d = reference_row (self, op, 0, row)[c] - shift[c];
+
+            sum += d;
+            squares += d * d;
+          }
+        reference_put_exact (self, op, block, 4 * c, sum);
+        reference_put_exact (self, op, block, 4 * c + 1, 0);
+        reference_put_exact (self, op, block, 4 * c + 2, squares);
+        reference_put_exact (self, op, block, 4 * c + 3, 0);
+      }
+}
+
+/* The sum over all blocks of a channel's Σ (0) or Σ² (2) */
+static double
+block_sum (Reference *self,
+           ZimOp     *op,
+           gint64     channel,
+           gint64     which)
+{
+  double sum = 0;
+
+  for (gint64 block = 0; block < op->sources[0]->rows; block++)
+    sum += reference_row (self, op, 0, block)[4 * channel + which];
+  return sum;
+}
+
+/* Two passes: the mean of the group, then the squares about it, Σ (x − m)² = Σ (d − e)², e = m − shift. */
+static void
+run_group_factors (Reference *self,
+                   ZimOp     *op)
+{
+  g_autofree double *weight = reference_decode (op->norm.weight);
+  g_autofree double *bias = reference_decode (op->norm.bias);
+  const double *shift = reference_row (self, op, 1, 0);
+  gint64 channels = op->out->cols / op->norm.group;
+  double rows = op->norm.rows;
+
+  for (gint64 first = 0; first < op->out->cols; first += channels)
+    {
+      double mean = 0, variance = 0, factor;
+
+      for (gint64 c = first; c < first + channels; c++)
+        mean += (block_sum (self, op, c, 0) / rows + shift[c]) / channels;
+      for (gint64 c = first; c < first + channels; c++)
+        {
+          double e = mean - shift[c];
+
+          variance += (block_sum (self, op, c, 2) - 2 * e * block_sum (self, op, c, 0)) / rows / channels;
+          variance += e * e / channels;
+        }
+      factor = 1 / sqrt (MAX (variance, 0) + op->norm.eps);
+      for (gint64 c = first; c < first + channels; c++)
+        {
+          reference_put_exact (self, op, 0, c, mean);
+          reference_put_exact (self, op, 1, c, factor * (weight != NULL ? weight[c] : 1));
+          reference_put_exact (self, op, 2, c, bias != NULL ? bias[c] : 0);
+        }
+    }
+}
+
 /* Statistics are sums in f64; what is left are the differences from the mean, a factor and the bias; SiLU has
  * a slope of at most 1.1. */
 static void
-run_group_norm_group (Reference    *self,
-                      ZimOp        *op,
-                      gint64        first,
-                      gint64        channels,
-                      const double *weight,
-                      const double *bias)
+run_group_norm (Reference *self,
+                ZimOp     *op)
 {
-  double mean = 0, variance = 0, n = (double) op->out->rows * channels;
-
   for (gint64 row = 0; row < op->out->rows; row++)
-    for (gint64 c = first; c < first + channels; c++)
-      mean += reference_row (self, op, 0, row)[c] / n;
-  for (gint64 row = 0; row < op->out->rows; row++)
-    for (gint64 c = first; c < first + channels; c++)
-      variance += pow (reference_row (self, op, 0, row)[c] - mean, 2) / n;
-  for (gint64 row = 0; row < op->out->rows; row++)
-    for (gint64 c = first; c < first + channels; c++)
+    for (gint64 c = 0; c < op->out->cols; c++)
       {
-        double product = (reference_row (self, op, 0, row)[c] - mean) / sqrt (variance + op->norm.eps), y, bound;
+        double bias = reference_row (self, op, 1, 2)[c];
+        double product = (reference_row (self, op, 0, row)[c] - reference_row (self, op, 1, 0)[c]) *
+                         reference_row (self, op, 1, 1)[c];
+        double y = product + bias, bound = 4 * U * (fabs (product) + fabs (bias));
 
-        product *= weight != NULL ? weight[c] : 1;
-        y = product + (bias != NULL ? bias[c] : 0);
-        bound = 4 * U * (fabs (product) + (bias != NULL ? fabs (bias[c]) : 0));
         if (op->norm.silu)
           reference_put_bounded (self, op, row, c, silu (y), 1.1 * bound + silu_bound (y));
         else
           reference_put_bounded (self, op, row, c, y, bound);
       }
-}
-
-static void
-run_group_norm (Reference *self,
-                ZimOp     *op)
-{
-  g_autofree double *weight = reference_decode (op->norm.weight);
-  g_autofree double *bias = reference_decode (op->norm.bias);
-  gint64 channels = op->out->cols / op->norm.group;
-
-  for (gint64 first = 0; first < op->out->cols; first += channels)
-    run_group_norm_group (self, op, first, channels, weight, bias);
 }
 
 static void
@@ -346,12 +395,12 @@ run_window (Reference    *self,
   for (gint64 ky = 0; ky < kernel; ky++)
     for (gint64 kx = 0; kx < kernel; kx++)
       {
-        gint64 y = out_y * conv->stride + ky - conv->pad, x = out_x * conv->stride + kx - conv->pad;
+        gint64 y = (conv->out_first + out_y) * conv->stride + ky - conv->pad, x = out_x * conv->stride + kx - conv->pad;
         const double *pixel;
 
         if (y < 0 || x < 0 || y >= conv->height * zoom || x >= conv->width * zoom)
           continue;
-        pixel = image + (y / zoom * conv->width + x / zoom) * channels;
+        pixel = image + ((y / zoom - conv->first) * conv->width + x / zoom) * channels;
         for (gint64 c = 0; c < channels; c++)
           {
             double product = pixel[c] * weight[((n * channels + c) * kernel + ky) * kernel + kx];
@@ -372,7 +421,7 @@ run_conv2d (Reference *self,
   g_autofree double *weight = reference_decode_operands (self, op->conv.weight);
   g_autofree double *bias = reference_decode (op->conv.bias);
 
-  for (gint64 y = 0; y < op->conv.out_height; y++)
+  for (gint64 y = 0; y < op->out->rows / op->conv.out_width; y++)
     for (gint64 x = 0; x < op->conv.out_width; x++)
       for (gint64 n = 0; n < op->out->cols; n++)
         run_window (self, op, image, weight, bias, y, x, n);
@@ -429,6 +478,12 @@ reference_run_op (Reference *self,
       break;
     case ZIM_OP_LAYER_NORM:
       run_layer_norm (self, op);
+      break;
+    case ZIM_OP_GROUP_SUMS:
+      run_group_sums (self, op);
+      break;
+    case ZIM_OP_GROUP_FACTORS:
+      run_group_factors (self, op);
       break;
     case ZIM_OP_GROUP_NORM:
       run_group_norm (self, op);

@@ -175,6 +175,30 @@ group_norm_of_parts (Setup *setup)
 }
 
 static void
+group_sums_of_other_blocks (Setup *setup)
+{
+  zim_program_group_sums (setup->program, f32 (setup, 5, 6), f32 (setup, 1, 6), 2, f32 (setup, 2, 24));
+}
+
+static void
+group_sums_about_other_shift (Setup *setup)
+{
+  zim_program_group_sums (setup->program, f32 (setup, 5, 6), f32 (setup, 1, 5), 5, f32 (setup, 1, 24));
+}
+
+static void
+group_factors_of_other_sums (Setup *setup)
+{
+  zim_program_group_factors (setup->program, f32 (setup, 1, 20), f32 (setup, 1, 6), NULL, NULL, 3, 1e-5f, 5);
+}
+
+static void
+group_norm_by_other_factors (Setup *setup)
+{
+  zim_program_group_apply (setup->program, f32 (setup, 5, 6), f32 (setup, 3, 5), FALSE);
+}
+
+static void
 group_norm_of_no_groups (Setup *setup)
 {
   zim_program_group_norm (setup->program, f32 (setup, 5, 6), NULL, NULL, 0, 1e-5f, FALSE);
@@ -351,6 +375,28 @@ conv_with_other_bias (Setup *setup)
 }
 
 static void
+conv_band_of_broken_rows (Setup *setup)
+{
+  zim_program_conv2d_band (setup->program, f32 (setup, 14, 6), filter (setup, 7, 6, 3, 3), NULL, 4, 5, 1, 1, FALSE, 0,
+                           0, 2);
+}
+
+static void
+conv_band_beyond_the_end (Setup *setup)
+{
+  zim_program_conv2d_band (setup->program, f32 (setup, 20, 6), filter (setup, 7, 6, 3, 3), NULL, 4, 5, 1, 1, FALSE, 0,
+                           3, 2);
+}
+
+/* Row 2 reads row 3, which is not there. */
+static void
+conv_band_of_too_few_rows (Setup *setup)
+{
+  zim_program_conv2d_band (setup->program, f32 (setup, 10, 6), filter (setup, 7, 6, 3, 3), NULL, 4, 5, 1, 1, FALSE, 1,
+                           2, 1);
+}
+
+static void
 conv_without_stride (Setup *setup)
 {
   zim_program_conv2d (setup->program, f32 (setup, 20, 6), filter (setup, 7, 6, 3, 3), NULL, 4, 5, 0, 1, FALSE);
@@ -468,6 +514,10 @@ static const Mistake mistakes[] = {
   { "layer_norm/sample", layer_norm_of_no_sample, { "layer_norm", "sample 2", "of 2" } },
   { "layer_norm/empty-range", layer_norm_with_empty_range, { "layer_norm", "range 1", "" } },
   { "group_norm/parts", group_norm_of_parts, { "group_norm", "[5, 6]", "4 groups" } },
+  { "group_sums/blocks", group_sums_of_other_blocks, { "[5, 6]", "blocks of 2", "[2, 24]" } },
+  { "group_sums/shift", group_sums_about_other_shift, { "group_sums", "[1, 5]", "[1, 6]" } },
+  { "group_factors/sums", group_factors_of_other_sums, { "group_factors", "[1, 20]", "[1, 6]" } },
+  { "group_norm/factors", group_norm_by_other_factors, { "group_norm", "[3, 5]", "[3, 6]" } },
   { "group_norm/no-groups", group_norm_of_no_groups, { "group_norm", "[5, 6]", "0 groups" } },
   { "group_norm/weight", group_norm_with_other_weight, { "group_norm", "[5]", "[6]" } },
   { "group_norm/bias", group_norm_with_other_bias, { "group_norm", "[1]", "[6]" } },
@@ -494,6 +544,9 @@ static const Mistake mistakes[] = {
   { "conv2d/oblong", conv_by_oblong, { "conv2d", "[7, 6, 3, 1]", "[out, 6, k, k]" } },
   { "conv2d/matrix", conv_by_matrix, { "conv2d", "[7, 6]", "[out, 6, k, k]" } },
   { "conv2d/bias", conv_with_other_bias, { "conv2d", "[6]", "[7]" } },
+  { "conv2d/band-broken", conv_band_of_broken_rows, { "conv2d", "[14, 6]", "rows of 5 pixels" } },
+  { "conv2d/band-end", conv_band_beyond_the_end, { "conv2d", "rows 3 to 5", "of 4" } },
+  { "conv2d/band-few", conv_band_of_too_few_rows, { "[10, 6]", "1 to 3", "1 to 4" } },
   { "conv2d/stride", conv_without_stride, { "conv2d", "[20, 6]", "stride of 0" } },
   { "repeat_row/no-times", repeat_no_times, { "repeat_row", "[0, 6]", "" } },
   { "copy/shape", copy_to_other_shape, { "copy", "[5, 6]", "[6, 5]" } },

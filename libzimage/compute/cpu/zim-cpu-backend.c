@@ -56,8 +56,10 @@ op_class (ZimOpKind kind)
       return &zim_cpu_attention_class;
     case ZIM_OP_CONV2D:
       return &zim_cpu_conv2d_class;
-    case ZIM_OP_GROUP_NORM:
-      return &zim_cpu_group_norm_class;
+    case ZIM_OP_GROUP_SUMS:
+      return &zim_cpu_group_sums_class;
+    case ZIM_OP_GROUP_FACTORS:
+      return &zim_cpu_group_factors_class;
     default:
       return &zim_cpu_row_classes[kind];
     }
@@ -113,7 +115,7 @@ decode_vectors (const ZimOp  *op,
       vectors[0] = decode_vector (op->conv.bias);
       break;
     case ZIM_OP_RMS_NORM:
-    case ZIM_OP_GROUP_NORM:
+    case ZIM_OP_GROUP_FACTORS:
       vectors[0] = decode_vector (op->norm.weight);
       vectors[1] = decode_vector (op->norm.bias);
       break;

@@ -97,12 +97,12 @@ window_row (Conv   *self,
   const ZimOp *op = self->call->op;
   const ZimConvParams *conv = &op->conv;
   guint zoom = conv->upsample ? 2 : 1;
-  gint64 y = pixel / conv->out_width * conv->stride + ky - conv->pad;
+  gint64 y = (conv->out_first + pixel / conv->out_width) * conv->stride + ky - conv->pad;
   gint64 x = pixel % conv->out_width * conv->stride + kx - conv->pad;
 
   if (y < 0 || x < 0 || y >= conv->height * zoom || x >= conv->width * zoom)
     return self->zeros;
-  return zim_cpu_row (self->call, op->sources[0], y / zoom * conv->width + x / zoom);
+  return zim_cpu_row (self->call, op->sources[0], (y / zoom - conv->first) * conv->width + x / zoom);
 }
 
 static void

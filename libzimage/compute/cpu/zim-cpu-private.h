@@ -51,7 +51,8 @@ typedef struct {
 extern const ZimCpuOpClass zim_cpu_linear_class;
 extern const ZimCpuOpClass zim_cpu_attention_class;
 extern const ZimCpuOpClass zim_cpu_conv2d_class;
-extern const ZimCpuOpClass zim_cpu_group_norm_class;
+extern const ZimCpuOpClass zim_cpu_group_sums_class;
+extern const ZimCpuOpClass zim_cpu_group_factors_class;
 extern const ZimCpuOpClass zim_cpu_row_classes[ZIM_N_OPS]; /* the rest, all row by row */
 
 static inline gpointer

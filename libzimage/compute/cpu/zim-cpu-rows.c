@@ -226,6 +226,19 @@ permute_rows (ZimCpuCall *call,
     }
 }
 
+static void
+group_norm_rows (ZimCpuCall *call,
+                 gint64      start,
+                 gint64      end)
+{
+  const ZimOp *op = call->op;
+
+  for (gint64 row = start; row < end; row++)
+    call->kernels->col_affine (SOURCE (0), OUT, op->out->cols, zim_cpu_row (call, op->sources[1], 0),
+                               zim_cpu_row (call, op->sources[1], 1), zim_cpu_row (call, op->sources[1], 2),
+                               op->norm.silu);
+}
+
 #define ROW_CLASS(name)                 \
   static gboolean                       \
   name##_run (ZimCpuCall *call)         \
@@ -235,6 +248,7 @@ permute_rows (ZimCpuCall *call,
 
 ROW_CLASS (rms_norm)
 ROW_CLASS (layer_norm)
+ROW_CLASS (group_norm)
 ROW_CLASS (rope)
 ROW_CLASS (swiglu)
 ROW_CLASS (silu)
@@ -250,6 +264,7 @@ const ZimCpuOpClass zim_cpu_row_classes[ZIM_N_OPS] = {
   [ZIM_OP_EMBED] = { embed_run },
   [ZIM_OP_RMS_NORM] = { rms_norm_run },
   [ZIM_OP_LAYER_NORM] = { layer_norm_run },
+  [ZIM_OP_GROUP_NORM] = { group_norm_run },
   [ZIM_OP_ROPE] = { rope_run },
   [ZIM_OP_SWIGLU] = { swiglu_run },
   [ZIM_OP_SILU] = { silu_run },
@@ -261,126 +276,120 @@ const ZimCpuOpClass zim_cpu_row_classes[ZIM_N_OPS] = {
   [ZIM_OP_PERMUTE] = { permute_run },
 };
 
-/* Group norm: statistics of row blocks first, combined in their order, so that they do not depend on the threads. */
+/* Group norm: sums of blocks of rows, factors from all of them in their order, so that they do not depend on the
+ * threads; then row by row. Sums are f64 inside a block and between blocks, and two floats in the tensor. */
 
-#define STAT_ROWS 2048
-
-typedef struct {
-  ZimCpuCall *call;
-  double     *sums;    /* [block][channel], of x less the first row: no cancellation however far from 0 x lies */
-  double     *squares; /* [block][channel] */
-  float      *shift;   /* [channel]: the mean, which is taken from x before anything else for the same reason */
-  float      *mul;
-  float      *add;
-} GroupNorm;
-
-static guint
-n_stat_blocks (const ZimOp *op)
+static void
+split (double sum,
+       float *pair)
 {
-  return (guint) ((op->sources[0]->rows + STAT_ROWS - 1) / STAT_ROWS);
+  pair[0] = (float) sum;
+  pair[1] = isfinite (pair[0]) ? (float) (sum - pair[0]) : 0;
+}
+
+static void
+sums_task (gpointer data,
+           guint    task,
+           guint    thread)
+{
+  ZimCpuCall *call = data;
+  const ZimOp *op = call->op;
+  const ZimTensor *x = op->sources[0];
+  gsize n = (gsize) x->cols;
+  double *sums = (double *) call->scratch + thread * 2 * n, *squares = sums + n;
+  gint64 start = (gint64) task * op->norm.rows;
+  float *out = (float *) zim_cpu_row (call, op->out, task);
+
+  memset (sums, 0, 2 * n * sizeof *sums);
+  call->kernels->col_stats (zim_cpu_row (call, x, start), x->stride, (gsize) MIN (op->norm.rows, x->rows - start), n,
+                            zim_cpu_row (call, op->sources[1], 0), sums, squares);
+  for (gsize c = 0; c < n; c++)
+    {
+      split (sums[c], out + 4 * c);
+      split (squares[c], out + 4 * c + 2);
+    }
 }
 
 static gsize
-group_norm_scratch (const ZimOp       *op,
+group_sums_scratch (const ZimOp       *op,
                     const ZimCpuSetup *setup)
 {
-  return (gsize) op->out->cols * (n_stat_blocks (op) * 2 * sizeof (double) + 3 * sizeof (float));
+  return setup->n_threads * 2 * (gsize) op->sources[0]->cols * sizeof (double);
 }
 
-static void
-stats_task (gpointer data,
-            guint    task,
-            guint    thread)
+static gboolean
+group_sums_run (ZimCpuCall *call)
 {
-  GroupNorm *self = data;
-  const ZimTensor *x = self->call->op->sources[0];
-  gint64 start = (gint64) task * STAT_ROWS;
-  gsize n = x->cols;
-
-  memset (self->sums + task * n, 0, n * sizeof (double));
-  memset (self->squares + task * n, 0, n * sizeof (double));
-  self->call->kernels->col_stats (zim_cpu_row (self->call, x, start), x->stride, MIN (STAT_ROWS, x->rows - start), n,
-                                  zim_cpu_row (self->call, x, 0), self->sums + task * n, self->squares + task * n);
+  return zim_cpu_team_run (call->team, (guint) call->op->out->rows, sums_task, call, call->cancellable);
 }
 
-/* Mean and variance of a group from its channels' sums about the values shift[c] of the first row:
+const ZimCpuOpClass zim_cpu_group_sums_class = { group_sums_run, group_sums_scratch };
+
+/* Mean and variance of a group from its channels' sums about the values shift[c]:
  * Σ (x − m)² = Σ over channels of [squares − 2 (m − shift) sums + n (m − shift)²]. */
 static void
-group_factors (GroupNorm   *self,
-               gsize        first,
-               gsize        n,
-               const float *shift)
+group_factors (ZimCpuCall   *call,
+               gsize         first,
+               gsize         n,
+               const double *sums,
+               const double *squares)
 {
-  const ZimOp *op = self->call->op;
-  gsize cols = op->out->cols;
-  double rows = op->out->rows, mean = 0, variance = 0, factor;
+  const ZimOp *op = call->op;
+  const float *shift = zim_cpu_row (call, op->sources[1], 0);
+  float *shifts = (float *) zim_cpu_row (call, op->out, 0), *mul = (float *) zim_cpu_row (call, op->out, 1);
+  float *add = (float *) zim_cpu_row (call, op->out, 2);
+  double rows = op->norm.rows, mean = 0, variance = 0, factor;
 
   for (gsize c = first; c < first + n; c++)
-    mean += self->sums[c] + rows * shift[c];
+    mean += sums[c] + rows * shift[c];
   mean /= rows * n;
   for (gsize c = first; c < first + n; c++)
     {
       double d = mean - shift[c];
 
-      variance += self->squares[c] - 2 * d * self->sums[c] + rows * d * d;
+      variance += squares[c] - 2 * d * sums[c] + rows * d * d;
     }
   variance = MAX (0, variance / (rows * n));
   factor = 1 / sqrt (variance + op->norm.eps);
-  for (gsize c = first; c < first + n && c < cols; c++)
+  for (gsize c = first; c < first + n; c++)
     {
-      double weight = self->call->vectors[0] != NULL ? self->call->vectors[0][c] : 1;
-      double bias = self->call->vectors[1] != NULL ? self->call->vectors[1][c] : 0;
+      double weight = call->vectors[0] != NULL ? call->vectors[0][c] : 1;
+      double bias = call->vectors[1] != NULL ? call->vectors[1][c] : 0;
 
-      self->shift[c] = (float) mean;
-      self->mul[c] = (float) (factor * weight);
-      self->add[c] = (float) (bias - (mean - self->shift[c]) * factor * weight);
+      shifts[c] = (float) mean;
+      mul[c] = (float) (factor * weight);
+      add[c] = (float) (bias - (mean - shifts[c]) * factor * weight);
     }
 }
 
-static void
-combine_stats (GroupNorm *self)
+static gsize
+group_factors_scratch (const ZimOp       *op,
+                       const ZimCpuSetup *setup)
 {
-  const ZimOp *op = self->call->op;
-  gsize cols = op->out->cols, channels = cols / op->norm.group;
-
-  for (guint block = 1; block < n_stat_blocks (op); block++)
-    for (gsize c = 0; c < cols; c++)
-      {
-        self->sums[c] += self->sums[block * cols + c];
-        self->squares[c] += self->squares[block * cols + c];
-      }
-  for (gsize first = 0; first < cols; first += channels)
-    group_factors (self, first, channels, zim_cpu_row (self->call, op->sources[0], 0));
-}
-
-static void
-group_norm_rows (ZimCpuCall *call,
-                 gint64      start,
-                 gint64      end)
-{
-  gsize cols = call->op->out->cols;
-  const float *shift = (const float *) (call->scratch + cols * n_stat_blocks (call->op) * 2 * sizeof (double));
-
-  for (gint64 row = start; row < end; row++)
-    call->kernels->col_affine (SOURCE (0), OUT, cols, shift, shift + cols, shift + 2 * cols, call->op->norm.silu);
+  return 2 * (gsize) op->out->cols * sizeof (double);
 }
 
 static gboolean
-group_norm_run (ZimCpuCall *call)
+group_factors_run (ZimCpuCall *call)
 {
-  gsize cols = call->op->out->cols;
-  guint n_blocks = n_stat_blocks (call->op);
-  GroupNorm self = { call };
+  const ZimOp *op = call->op;
+  gsize cols = (gsize) op->out->cols, channels = cols / op->norm.group;
+  double *sums = (double *) call->scratch, *squares = sums + cols;
 
-  self.sums = (double *) call->scratch;
-  self.squares = self.sums + cols * n_blocks;
-  self.shift = (float *) (self.squares + cols * n_blocks);
-  self.mul = self.shift + cols;
-  self.add = self.mul + cols;
-  if (!zim_cpu_team_run (call->team, n_blocks, stats_task, &self, call->cancellable))
-    return FALSE;
-  combine_stats (&self);
-  return run_rows (call, group_norm_rows);
+  memset (sums, 0, 2 * cols * sizeof *sums);
+  for (gint64 block = 0; block < op->sources[0]->rows; block++)
+    {
+      const float *pairs = zim_cpu_row (call, op->sources[0], block);
+
+      for (gsize c = 0; c < cols; c++)
+        {
+          sums[c] += (double) pairs[4 * c] + pairs[4 * c + 1];
+          squares[c] += (double) pairs[4 * c + 2] + pairs[4 * c + 3];
+        }
+    }
+  for (gsize first = 0; first < cols; first += channels)
+    group_factors (call, first, channels, sums, squares);
+  return !g_cancellable_is_cancelled (call->cancellable);
 }
 
-const ZimCpuOpClass zim_cpu_group_norm_class = { group_norm_run, group_norm_scratch };
+const ZimCpuOpClass zim_cpu_group_factors_class = { group_factors_run, group_factors_scratch };

@@ -25,6 +25,10 @@ zim_vk_op_class (ZimOpKind kind)
       return &zim_vk_attention_class;
     case ZIM_OP_CONV2D:
       return &zim_vk_conv2d_class;
+    case ZIM_OP_GROUP_SUMS:
+      return &zim_vk_group_sums_class;
+    case ZIM_OP_GROUP_FACTORS:
+      return &zim_vk_group_factors_class;
     case ZIM_OP_GROUP_NORM:
       return &zim_vk_group_norm_class;
     default:

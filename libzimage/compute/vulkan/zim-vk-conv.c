@@ -25,7 +25,8 @@ conv2d_emit (const ZimVkCall *call)
   const ZimConvParams *conv = &op->conv;
   const ZimTensor *x = op->sources[0], *out = op->out;
   const ZimVkPacking *w = call->packings[0];
-  const ZimVkProduct *product = zim_vk_choose_conv (call->setup, out->rows, out->cols);
+  /* As for all rows, so that some rows of them come out the same */
+  const ZimVkProduct *product = zim_vk_choose_conv (call->setup, conv->out_height * conv->out_width, out->cols);
   guint row_tiles = zim_vk_count (out->rows, product->tile_rows);
   ZimVkConvConstants constants = {
     product->group_size, product->tile_rows, product->tile_cols, product->rows_each, product->cols_each,
@@ -48,6 +49,8 @@ conv2d_emit (const ZimVkCall *call)
     .height = (gint32) conv->height,
     .width = (gint32) conv->width,
     .out_width = (guint32) conv->out_width,
+    .first = (gint32) conv->first,
+    .out_first = (gint32) conv->out_first,
     .x_stride = (guint32) x->stride,
     .y_stride = (guint32) out->stride,
   };

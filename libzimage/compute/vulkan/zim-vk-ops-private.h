@@ -53,6 +53,8 @@ typedef struct {
 extern const ZimVkOpClass zim_vk_linear_class;
 extern const ZimVkOpClass zim_vk_conv2d_class;
 extern const ZimVkOpClass zim_vk_attention_class;
+extern const ZimVkOpClass zim_vk_group_sums_class;
+extern const ZimVkOpClass zim_vk_group_factors_class;
 extern const ZimVkOpClass zim_vk_group_norm_class;
 extern const ZimVkOpClass zim_vk_row_classes[ZIM_N_OPS]; /* the rest, all row by row */
 
