@@ -293,7 +293,7 @@ run_decode (Bench   *bench,
   g_autofree float *image = NULL;
 
   image = zim_autoencoder_decode (autoencoder, bench->backend, bench->precision, bench->latents, bench->latent_height,
-                                  bench->latent_width, NULL, NULL, bench->cancellable, error);
+                                  bench->latent_width, bench->plan.tiling, NULL, NULL, bench->cancellable, error);
   return image != NULL;
 }
 

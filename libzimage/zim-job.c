@@ -260,7 +260,9 @@ zim_job_class_init (ZimJobClass *class)
    * `text-released` where the text encoder goes once the prompt is read, `in-turn` where one network is there at a
    * time, `streamed` where weights come while they are computed with), and in bytes “planned_bytes” (the peak),
    * “minimum_bytes” (the least budget for this job), “budget_bytes” (0: none), “weights_bytes”, “streamed_bytes” (of
-   * the weights, those that have no place of their own) and “arena_bytes” (intermediate results).
+   * the weights, those that have no place of their own) and “arena_bytes” (intermediate results). “decoder” is `whole`,
+   * or tells how it saves memory: `bands` of rows, of which little is there beside the largest of its intermediate
+   * results, `bands-twice` if some are also computed twice. The picture is the same.
    *
    * What fits into the budget stays until its place is needed, so that more may be there than was planned for.
    */

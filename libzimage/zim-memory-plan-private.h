@@ -1,13 +1,15 @@
 /* zim-memory-plan-private.h: what of a run is on the device when, decided before it begins
  *
  * A run has three stages, each with the weights of one network: text encoder, transformer, decoder. The plan is made
- * from the sizes of their compiled programs, to the byte, and the backend keeps to it.
+ * from the sizes of their compiled programs, to the byte, and the backend keeps to it. The decoder's program is compiled
+ * for each way to tile the picture: weights stay as long as any of them makes room.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 
 #pragma once
 
+#include "diffusion/zim-autoencoder-private.h"
 #include "diffusion/zim-denoiser-private.h"
 #include "zim-model-private.h"
 
@@ -36,6 +38,9 @@ typedef struct {
   ZimNeeds       needs[ZIM_PLAN_N_STAGES];
   ZimPlacement   placements[ZIM_PLAN_N_STAGES];
   GPtrArray     *executables[ZIM_PLAN_N_STAGES]; /* of ZimExecutable */
+  ZimTiling      tiling;                         /* of the decoder */
+  ZimNeeds       decoder_needs[ZIM_N_TILINGS];
+  GPtrArray     *decoders[ZIM_N_TILINGS];        /* of ZimExecutable */
 } ZimMemoryPlan;
 
 /* What is going to run. */

@@ -18,12 +18,11 @@
 
 /* Takes executable, which is NULL after an error. */
 static gboolean
-add (ZimMemoryPlan *plan,
-     ZimPlanStage   stage,
+add (GPtrArray     *executables,
      ZimExecutable *executable)
 {
   if (executable != NULL)
-    g_ptr_array_add (plan->executables[stage], executable);
+    g_ptr_array_add (executables, executable);
   return executable != NULL;
 }
 
@@ -35,7 +34,7 @@ add_denoiser (ZimMemoryPlan *plan,
 
   zim_denoiser_get_executables (denoiser, executables);
   for (guint i = 0; i < ZIM_DENOISER_N_PROGRAMS; i++)
-    add (plan, ZIM_PLAN_DENOISE, g_object_ref (executables[i]));
+    add (plan->executables[ZIM_PLAN_DENOISE], g_object_ref (executables[i]));
 }
 
 static gboolean
@@ -43,25 +42,43 @@ compile (ZimMemoryPlan         *plan,
          const ZimPlanRequest  *request,
          GError               **error)
 {
-  ZimAutoencoder *autoencoder = _zim_model_get_autoencoder (request->model);
-  ZimTransformer *transformer = _zim_model_get_transformer (request->model);
-
   for (guint i = 0; i < 2; i++)
     if (request->denoisers[i] != NULL)
       add_denoiser (plan, request->denoisers[i]);
-  return add (plan, ZIM_PLAN_ENCODE,
+  return add (plan->executables[ZIM_PLAN_ENCODE],
               zim_text_encoder_compile (_zim_model_get_text_encoder (request->model), request->backend,
                                         request->precision, request->n_ids, request->keep_named, error)) &&
-         add (plan, ZIM_PLAN_DENOISE,
-              zim_modulation_compile (transformer, request->backend, request->precision, request->n_steps,
-                                      request->keep_named, error)) &&
-         add (plan, ZIM_PLAN_DECODE,
+         add (plan->executables[ZIM_PLAN_DENOISE],
+              zim_modulation_compile (_zim_model_get_transformer (request->model), request->backend,
+                                      request->precision, request->n_steps, request->keep_named, error));
+}
+
+/* The decoder tiled in one way, and as it is asked for previews, which are small. */
+static gboolean
+compile_decoder (ZimMemoryPlan         *plan,
+                 const ZimPlanRequest  *request,
+                 ZimTiling              tiling,
+                 GError               **error)
+{
+  ZimAutoencoder *autoencoder = _zim_model_get_autoencoder (request->model);
+
+  return add (plan->decoders[tiling],
               zim_autoencoder_compile (autoencoder, request->backend, request->precision, request->latent_height,
-                                       request->latent_width, request->keep_named, error)) &&
+                                       request->latent_width, tiling, request->keep_named, error)) &&
          (!request->fits_preview ||
-          add (plan, ZIM_PLAN_DECODE,
+          add (plan->decoders[tiling],
                zim_autoencoder_compile (autoencoder, request->backend, request->precision, ZIM_PREVIEW_SIDE,
-                                        ZIM_PREVIEW_SIDE, FALSE, error)));
+                                        ZIM_PREVIEW_SIDE, ZIM_TILING_NONE, FALSE, error)));
+}
+
+static void
+choose_tiling (ZimMemoryPlan *plan,
+               ZimTiling      tiling)
+{
+  plan->tiling = tiling;
+  plan->needs[ZIM_PLAN_DECODE] = plan->decoder_needs[tiling];
+  g_clear_pointer (&plan->executables[ZIM_PLAN_DECODE], g_ptr_array_unref);
+  plan->executables[ZIM_PLAN_DECODE] = g_ptr_array_ref (plan->decoders[tiling]);
 }
 
 gboolean
@@ -73,13 +90,24 @@ zim_memory_plan_init (ZimMemoryPlan         *plan,
 
   for (guint i = 0; i < ZIM_PLAN_N_STAGES; i++)
     plan->executables[i] = g_ptr_array_new_with_free_func (g_object_unref);
+  for (guint i = 0; i < ZIM_N_TILINGS; i++)
+    plan->decoders[i] = g_ptr_array_new_with_free_func (g_object_unref);
   if (!compile (plan, request, error))
     return FALSE;
-  for (guint i = 0; i < ZIM_PLAN_N_STAGES; i++)
+  for (guint i = ZIM_PLAN_ENCODE; i < ZIM_PLAN_DECODE; i++)
     zim_backend_measure (request->backend, plan->executables[i], &needs[i]);
-  /* The denoisers are there until the last picture is decoded. */
-  needs[ZIM_PLAN_DECODE].own += needs[ZIM_PLAN_DENOISE].own;
-  needs[ZIM_PLAN_DECODE].states = needs[ZIM_PLAN_DENOISE].states;
+  for (guint i = 0; i < ZIM_N_TILINGS; i++)
+    {
+      ZimNeeds *decoder = &plan->decoder_needs[i];
+
+      if (!compile_decoder (plan, request, i, error))
+        return FALSE;
+      zim_backend_measure (request->backend, plan->decoders[i], decoder);
+      /* The denoisers are there until the last picture is decoded. */
+      decoder->own += needs[ZIM_PLAN_DENOISE].own;
+      decoder->states = needs[ZIM_PLAN_DENOISE].states;
+    }
+  choose_tiling (plan, ZIM_TILING_NONE);
   return TRUE;
 }
 
@@ -88,6 +116,8 @@ zim_memory_plan_clear (ZimMemoryPlan *plan)
 {
   for (guint i = 0; i < ZIM_PLAN_N_STAGES; i++)
     g_clear_pointer (&plan->executables[i], g_ptr_array_unref);
+  for (guint i = 0; i < ZIM_N_TILINGS; i++)
+    g_clear_pointer (&plan->decoders[i], g_ptr_array_unref);
 }
 
 /* What a stage needs beside its weights */
@@ -189,6 +219,42 @@ set_error (const ZimMemoryPlan  *plan,
   return FALSE;
 }
 
+/* Chooses the tiling that has all stages fit into the least; that least. */
+static guint64
+find_minimum (ZimMemoryPlan *plan,
+              guint64      (*measure) (const ZimMemoryPlan *plan))
+{
+  guint64 minimum = G_MAXUINT64;
+  ZimTiling best = ZIM_TILING_NONE;
+
+  for (ZimTiling tiling = 0; tiling < ZIM_N_TILINGS; tiling++)
+    {
+      choose_tiling (plan, tiling);
+      if (measure (plan) >= minimum)
+        continue;
+      minimum = measure (plan);
+      best = tiling;
+    }
+  choose_tiling (plan, best);
+  return minimum;
+}
+
+static guint64
+all_together (const ZimMemoryPlan *plan)
+{
+  return together (plan, ZIM_PLAN_ENCODE, ZIM_PLAN_DECODE);
+}
+
+static guint64
+least_of_all (const ZimMemoryPlan *plan)
+{
+  guint64 most = 0;
+
+  for (guint i = 0; i < ZIM_PLAN_N_STAGES; i++)
+    most = MAX (most, least (plan, i));
+  return most;
+}
+
 /* Weights are mapped: the system drops them when memory is short, and they are in nobody's budget. */
 static gboolean
 choose_mapped (ZimMemoryPlan  *plan,
@@ -199,8 +265,37 @@ choose_mapped (ZimMemoryPlan  *plan,
 {
   plan->mode = ZIM_MEMORY_MAPPED;
   plan->budget = budget;
-  plan->minimum = plan->peak = together (plan, ZIM_PLAN_ENCODE, ZIM_PLAN_DECODE) + host;
-  return budget == 0 || plan->minimum <= budget || set_error (plan, device_name, error);
+  plan->minimum = find_minimum (plan, all_together) + host;
+  if (budget > 0 && plan->minimum > budget)
+    return set_error (plan, device_name, error);
+  for (ZimTiling tiling = 0; tiling < ZIM_N_TILINGS; tiling++)
+    {
+      choose_tiling (plan, tiling);
+      plan->peak = all_together (plan) + host;
+      if (budget == 0 || plan->peak <= budget)
+        return TRUE;
+    }
+  g_assert_not_reached ();
+}
+
+/* Places everything in a mode, with the coarsest tiling that it fits with. */
+static gboolean
+fits (ZimMemoryPlan *plan,
+      ZimMemoryMode  mode)
+{
+  plan->mode = mode;
+  for (ZimTiling tiling = 0; tiling < ZIM_N_TILINGS; tiling++)
+    {
+      choose_tiling (plan, tiling);
+      if (least_of_all (plan) > plan->budget)
+        continue;
+      for (guint i = 0; i < ZIM_PLAN_N_STAGES; i++)
+        place (plan, i);
+      plan->peak = planned_peak (plan);
+      if (plan->peak <= plan->budget)
+        return TRUE;
+    }
+  return FALSE;
 }
 
 gboolean
@@ -216,19 +311,12 @@ zim_memory_plan_choose (ZimMemoryPlan  *plan,
   if (available == 0)
     return choose_mapped (plan, budget, host, device_name, error);
   plan->budget = budget > 0 ? MIN (budget, available) : available;
-  plan->minimum = 0;
-  for (guint i = 0; i < ZIM_PLAN_N_STAGES; i++)
-    plan->minimum = MAX (plan->minimum, least (plan, i));
+  plan->minimum = find_minimum (plan, least_of_all);
   if (plan->minimum > plan->budget)
     return set_error (plan, device_name, error);
-  for (plan->mode = ZIM_MEMORY_RESIDENT; plan->mode <= ZIM_MEMORY_STREAMED; plan->mode++)
-    {
-      for (guint i = 0; i < ZIM_PLAN_N_STAGES; i++)
-        place (plan, i);
-      plan->peak = planned_peak (plan);
-      if (plan->peak <= plan->budget)
-        return TRUE;
-    }
+  for (ZimMemoryMode mode = ZIM_MEMORY_RESIDENT; mode <= ZIM_MEMORY_STREAMED; mode++)
+    if (fits (plan, mode))
+      return TRUE;
   g_assert_not_reached ();
 }
 
@@ -264,6 +352,14 @@ mode_name (ZimMemoryMode mode)
   return names[mode];
 }
 
+static const char *
+tiling_name (ZimTiling tiling)
+{
+  static const char *const names[ZIM_N_TILINGS] = { "whole", "bands", "bands-twice" };
+
+  return names[tiling];
+}
+
 static void
 add_bytes (GVariantBuilder *builder,
            const char      *key,
@@ -285,6 +381,7 @@ zim_memory_plan_describe (const ZimMemoryPlan *plan)
       streamed += plan->placements[i].window > 0 ? plan->needs[i].weights - plan->placements[i].resident : 0;
     }
   g_variant_builder_add (&builder, "{sv}", "mode", g_variant_new_string (mode_name (plan->mode)));
+  g_variant_builder_add (&builder, "{sv}", "decoder", g_variant_new_string (tiling_name (plan->tiling)));
   add_bytes (&builder, "planned_bytes", plan->peak);
   add_bytes (&builder, "minimum_bytes", plan->minimum);
   add_bytes (&builder, "budget_bytes", plan->budget);

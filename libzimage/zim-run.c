@@ -524,8 +524,8 @@ decode (Run      *run,
   if (!zim_memory_plan_enter (&run->plan, context->backend, ZIM_PLAN_DECODE, error))
     return NULL;
   pixels = zim_autoencoder_decode (_zim_model_get_autoencoder (context->model), context->backend, context->precision,
-                                   run->latents, run->latent_height, run->latent_width, dump_func (run), run->dump,
-                                   run->cancellable, error);
+                                   run->latents, run->latent_height, run->latent_width, run->plan.tiling,
+                                   dump_func (run), run->dump, run->cancellable, error);
   if (pixels == NULL || !check_finite (pixels, (gsize) run->width * run->height * 3, _("The decoded pixels"), error))
     return NULL;
   run->done_flops += run->decode_flops;

@@ -21,6 +21,14 @@ typedef struct {
   ZimTensor  *image;
 } ZimDecodeProgram;
 
+/* How much of the largest feature maps lies in memory. The picture is the same, to the bit. */
+typedef enum {
+  ZIM_TILING_NONE,  /* all of them */
+  ZIM_TILING_BANDS, /* what is between two of them goes by in bands of rows */
+  ZIM_TILING_TWICE, /* one at a time: what the statistics of a norm are of is computed twice */
+  ZIM_N_TILINGS,
+} ZimTiling;
+
 ZimAutoencoder *zim_autoencoder_new          (ZimCheckpoint     *checkpoint,
                                               GError           **error);
 void            zim_autoencoder_free         (ZimAutoencoder    *self);
@@ -30,6 +38,7 @@ guint           zim_autoencoder_get_channels (ZimAutoencoder    *self); /* of th
 void            zim_autoencoder_build_decode (ZimAutoencoder    *self,
                                               guint              latent_height,
                                               guint              latent_width,
+                                              ZimTiling          tiling,
                                               gboolean           keep_named,
                                               ZimDecodeProgram  *result);
 
@@ -40,6 +49,7 @@ float          *zim_autoencoder_decode       (ZimAutoencoder    *self,
                                               const float       *latents,
                                               guint              latent_height,
                                               guint              latent_width,
+                                              ZimTiling          tiling,
                                               ZimDumpFunc        dump,
                                               gpointer           dump_data,
                                               GCancellable      *cancellable,
@@ -51,6 +61,7 @@ ZimExecutable  *zim_autoencoder_compile      (ZimAutoencoder    *self,
                                               ZimPrecision       precision,
                                               guint              latent_height,
                                               guint              latent_width,
+                                              ZimTiling          tiling,
                                               gboolean           keep_named,
                                               GError           **error);
 

@@ -121,7 +121,8 @@ observe (ZimAutoencoder  *autoencoder,
   for (guint c = 0; c < channels; c++)
     for (guint i = 0; i < SIDE * SIDE; i++)
       latents[c * SIDE * SIDE + i] = values[(i / SIDE / PATCH * PATCHES + i % SIDE / PATCH) * channels + c];
-  image = zim_autoencoder_decode (autoencoder, backend, precision, latents, SIDE, SIDE, NULL, NULL, cancellable, error);
+  image = zim_autoencoder_decode (autoencoder, backend, precision, latents, SIDE, SIDE, ZIM_TILING_NONE, NULL, NULL,
+                                  cancellable, error);
   if (image == NULL)
     return FALSE;
   for (guint patch = 0; patch < PATCHES * PATCHES; patch++)

@@ -126,11 +126,12 @@ mode_of (ZimJob *job)
 
 static void
 assert_pictures (ZimJob *job,
-                 ZimJob *expected)
+                 ZimJob *expected,
+                 guint   n)
 {
   g_assert_no_error (zim_job_get_error (job));
-  g_assert_cmpuint (g_list_model_get_n_items (zim_job_get_images (job)), ==, 2);
-  for (guint i = 0; i < 2; i++)
+  g_assert_cmpuint (g_list_model_get_n_items (zim_job_get_images (job)), ==, n);
+  for (guint i = 0; i < n; i++)
     {
       g_autoptr(ZimImage) image = g_list_model_get_item (zim_job_get_images (job), i);
       g_autoptr(ZimImage) other = g_list_model_get_item (zim_job_get_images (expected), i);
@@ -162,7 +163,7 @@ check_budget (Fixture    *fixture,
   g_autoptr(ZimJob) job = run (fixture, params, budget);
   guint64 peak = zim_pipeline_get_peak_memory (fixture->pipeline), n_planned, n_streamed;
 
-  assert_pictures (job, first);
+  assert_pictures (job, first, 2);
   n_planned = planned (job, "planned_bytes");
   n_streamed = planned (job, "streamed_bytes");
   g_test_message ("budget %" G_GUINT64_FORMAT ": %s, planned %" G_GUINT64_FORMAT ", streamed %" G_GUINT64_FORMAT
@@ -238,7 +239,7 @@ test_too_little (Fixture       *fixture,
   g_assert_cmpuint (zim_pipeline_plan_memory (fixture->pipeline, params, &error), ==, 0);
   g_assert_error (error, ZIM_ERROR, ZIM_ERROR_OUT_OF_MEMORY);
   after = run (fixture, params, least);
-  assert_pictures (after, first);
+  assert_pictures (after, first, 2);
   g_assert_cmpuint (zim_pipeline_plan_memory (fixture->pipeline, params, NULL), <=, least);
 }
 
@@ -274,7 +275,7 @@ test_cancel (Fixture       *fixture,
   first = run (fixture, params, 0);
   least = planned (first, "minimum_bytes");
   after = run (fixture, params, least);
-  assert_pictures (after, first);
+  assert_pictures (after, first, 2);
   g_clear_object (&after);
   for (int i = 0; i < 8; i++)
     {
@@ -291,7 +292,7 @@ test_cancel (Fixture       *fixture,
       g_assert_cmpuint (zim_pipeline_get_peak_memory (fixture->pipeline), <=, least);
     }
   after = run (fixture, params, least);
-  assert_pictures (after, first);
+  assert_pictures (after, first, 2);
 }
 
 static void
@@ -322,7 +323,7 @@ test_preview (Fixture       *fixture,
   zim_job_request_preview (job, 1, 100);
   g_signal_connect (job, "notify::preview", G_CALLBACK (count_cb), &n);
   wait_for (job);
-  assert_pictures (job, first);
+  assert_pictures (job, first, 2);
   g_assert_cmpuint (n, >, 0);
   g_assert_cmpuint (zim_pipeline_get_peak_memory (fixture->pipeline), <=, least);
 }
@@ -352,8 +353,52 @@ test_sizes (Fixture       *fixture,
       g_assert_no_error (zim_job_get_error (middle));
       g_assert_cmpuint (zim_pipeline_get_peak_memory (fixture->pipeline), <=, budget);
       job = run (fixture, params, budget);
-      assert_pictures (job, first);
+      assert_pictures (job, first, 2);
       g_assert_cmpuint (zim_pipeline_get_peak_memory (fixture->pipeline), <=, budget);
+    }
+}
+
+static void
+assert_decoder (ZimJob     *job,
+                const char *expected)
+{
+  const char *decoder = NULL;
+
+  g_assert_no_error (zim_job_get_error (job));
+  g_assert_true (g_variant_lookup (zim_job_get_memory_plan (job), "decoder", "&s", &decoder));
+  g_assert_cmpstr (decoder, ==, expected);
+}
+
+/* Where decoding takes the most, a byte less than all has the picture tiled, and tiled finer, before any weights go. The
+ * picture is the same. */
+static void
+test_tiling (Fixture       *fixture,
+             gconstpointer  data)
+{
+  static const char *const decoders[] = { "whole", "bands", "bands-twice" };
+  g_autoptr(ZimParams) params = zim_params_new ("a sunset over mountains");
+  g_autoptr(ZimJob) first = NULL;
+  guint64 budget = 0;
+
+  zim_params_set_size (params, 272, 240); /* larger than what previews are fitted with */
+  zim_params_set_steps (params, 1);
+  zim_params_set_seed (params, 7);
+  for (guint i = 0; i < G_N_ELEMENTS (decoders); i++)
+    {
+      g_autoptr(ZimJob) job = NULL;
+
+      renew_pipeline (fixture);
+      job = run (fixture, params, budget);
+      assert_decoder (job, decoders[i]);
+      g_assert_cmpstr (mode_of (job), ==, first != NULL ? mode_of (first) : mode_of (job));
+      g_test_message ("%s: planned %" G_GUINT64_FORMAT ", peak %" G_GUINT64_FORMAT, decoders[i],
+                      planned (job, "planned_bytes"), zim_pipeline_get_peak_memory (fixture->pipeline));
+      g_assert_true (budget == 0 || planned (job, "planned_bytes") <= budget);
+      g_assert_cmpuint (zim_pipeline_get_peak_memory (fixture->pipeline), <=, planned (job, "planned_bytes"));
+      if (first == NULL)
+        first = g_object_ref (job);
+      assert_pictures (job, first, 1);
+      budget = planned (job, "planned_bytes") - 1;
     }
 }
 
@@ -377,7 +422,7 @@ test_mapped (Fixture       *fixture,
   failed = run (fixture, params, least - 1);
   g_assert_error (zim_job_get_error (failed), ZIM_ERROR, ZIM_ERROR_OUT_OF_MEMORY);
   after = run (fixture, params, least);
-  assert_pictures (after, first);
+  assert_pictures (after, first, 2);
 }
 
 static void
@@ -411,6 +456,7 @@ main (int   argc,
   ADD ("cancel-base", base, test_cancel);
   ADD ("preview", turbo, test_preview);
   ADD ("sizes", turbo, test_sizes);
+  ADD ("tiling", turbo_on_cpu, test_tiling);
   ADD ("mapped", turbo_on_cpu, test_mapped);
   ADD ("property", turbo_on_cpu, test_property);
   return g_test_run ();
