@@ -292,10 +292,15 @@ class House(unittest.TestCase):
 
     def test_potfiles(self):
         listed = [line for line in read("po/POTFILES.in").splitlines() if line and not line.startswith("#")]
-        marked = re.compile(r"\b(N?_|N?C_|n?gettext|g_dngettext|g_dpgettext2?) ?\(")
+        marked = re.compile(
+            r'\b(N?_|N?C_|n?gettext|g_dngettext|g_dpgettext2?) ?\(|translatable="yes"|gettext-domain=|'
+            r"^\[Desktop Entry\]|<component type="
+        )
         expected = [
             name
-            for name in sources(".c", folder="app/") + sources(".c", folder="libzimage/")
+            for name in sources(".c", ".ui", folder="app/")
+            + sources(".c", folder="libzimage/")
+            + sources(".in", ".xml", folder="data/")
             if marked.search(read(name))
         ]
         faults = [f"{name} has texts to translate" for name in expected if name not in listed]
