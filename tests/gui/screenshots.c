@@ -1,0 +1,162 @@
+/* screenshots.c: pictures of the application in use
+ *
+ * Usage: screenshots FOLDER
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include "gui-test.h"
+
+static const char *folder;
+
+static void
+shoot (GuiWindow  *window,
+       const char *name)
+{
+  g_autofree char *file = g_strconcat (name, ".png", NULL);
+  g_autofree char *path = g_build_filename (folder, file, NULL);
+  g_autoptr(GdkTexture) texture = NULL;
+
+  gui_test_settle ();
+  texture = gui_test_draw (GTK_WINDOW (window));
+  g_assert_true (gdk_texture_save_to_png (texture, path));
+}
+
+static gboolean
+is_idle (gpointer data)
+{
+  return gui_queue_get_length (gui_session_get_queue (data)) == 0;
+}
+
+static gboolean
+has_pictures (gpointer data)
+{
+  return g_list_model_get_n_items (gui_history_get_list (gui_session_get_history (data))) >= 6;
+}
+
+static gboolean
+has_preview (gpointer data)
+{
+  GuiTask *task = gui_queue_get_current (gui_session_get_queue (data));
+
+  return task == NULL || gui_task_get_preview (task) != NULL;
+}
+
+static void
+first_run (GuiApplication *application,
+           gpointer        data)
+{
+  shoot (gui_test_get_window (application), "first-run");
+}
+
+static void
+wait_a_little (int milliseconds)
+{
+  gint64 end = g_get_monotonic_time () + milliseconds * 1000;
+
+  while (g_get_monotonic_time () < end)
+    g_main_context_iteration (NULL, FALSE);
+}
+
+static void
+use (GuiApplication *application,
+     gpointer        data)
+{
+  GuiSession *session = gui_application_get_session (application);
+  GuiWindow *window = gui_test_get_window (application);
+  AdwStyleManager *style = adw_style_manager_get_default ();
+
+  shoot (window, "empty");
+  g_settings_set_int (gui_session_get_settings (session), "steps", 40);
+  g_settings_set_int (gui_session_get_settings (session), "size", 256);
+  g_settings_set_int (gui_session_get_settings (session), "count", 3);
+  gui_window_generate (window, "a red fox in the snow");
+  gui_window_generate (window, "a lighthouse in a storm, oil on canvas");
+  gui_test_wait (has_preview, session);
+  shoot (window, "generating");
+  gui_test_wait (is_idle, session);
+  gui_test_wait (has_pictures, session);
+  wait_a_little (500);
+  shoot (window, "light");
+  adw_style_manager_set_color_scheme (style, ADW_COLOR_SCHEME_FORCE_DARK);
+  wait_a_little (500);
+  shoot (window, "dark");
+  gui_test_activate (window, "win.view", "history");
+  wait_a_little (800);
+  shoot (window, "history-dark");
+  adw_style_manager_set_color_scheme (style, ADW_COLOR_SCHEME_DEFAULT);
+  wait_a_little (500);
+  shoot (window, "history");
+  gui_window_show_picture (window, gui_picture_get_path (
+    g_list_model_get_item (gui_history_get_list (gui_session_get_history (session)), 0)));
+  wait_a_little (800);
+  shoot (window, "viewer");
+  gui_test_activate (window, "win.view", "models");
+  wait_a_little (500);
+  shoot (window, "models");
+}
+
+static void
+narrow (GuiApplication *application,
+        gpointer        data)
+{
+  GuiSession *session = gui_application_get_session (application);
+  GuiWindow *window = gui_test_get_window (application);
+
+  wait_a_little (500);
+  shoot (window, "narrow-empty");
+  gui_window_generate (window, "a red fox in the snow");
+  gui_test_wait (is_idle, session);
+  wait_a_little (800);
+  shoot (window, "narrow");
+  g_settings_set_boolean (gui_session_get_settings (session), "show-options", TRUE);
+  wait_a_little (800);
+  shoot (window, "narrow-options");
+  gui_test_activate (window, "win.view", "history");
+  wait_a_little (800);
+  shoot (window, "narrow-history");
+  gui_test_activate (window, "win.view", "models");
+  wait_a_little (500);
+  shoot (window, "narrow-models");
+}
+
+static void
+rtl (GuiApplication *application,
+     gpointer        data)
+{
+  GuiSession *session = gui_application_get_session (application);
+  GuiWindow *window = gui_test_get_window (application);
+
+  gui_window_generate (window, "a red fox in the snow");
+  gui_test_wait (is_idle, session);
+  wait_a_little (800);
+  shoot (window, "rtl");
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  g_autoptr(GSettings) settings = NULL;
+
+  g_assert_cmpint (argc, ==, 2);
+  folder = argv[1];
+  gui_test_init (&argc, &argv);
+  settings = g_settings_new (GUI_APPLICATION_ID);
+  gui_test_reset ();
+  gui_test_run (first_run, NULL, NULL);
+  gui_test_choose_demo ();
+  gui_test_run (use, NULL, NULL);
+  g_settings_set_int (settings, "window-width", 360);
+  g_settings_set_int (settings, "window-height", 640);
+  g_settings_set_boolean (settings, "show-options", FALSE);
+  gui_test_run (narrow, NULL, NULL);
+  g_settings_reset (settings, "window-width");
+  g_settings_reset (settings, "window-height");
+  g_settings_set_boolean (settings, "show-options", TRUE);
+  gtk_widget_set_default_direction (GTK_TEXT_DIR_RTL);
+  gui_test_run (rtl, NULL, NULL);
+  return 0;
+}
