@@ -206,6 +206,7 @@ gui_application_shutdown (GApplication *application)
 {
   GuiApplication *self = GUI_APPLICATION (application);
 
+  gui_history_flush (gui_session_get_history (self->session));
   g_clear_object (&self->session);
   G_APPLICATION_CLASS (gui_application_parent_class)->shutdown (application);
 }

@@ -231,6 +231,8 @@ dismissed_cb (AdwToast  *toast,
 {
   GPtrArray *removed = g_object_get_data (G_OBJECT (toast), "removed");
 
+  if (self->session == NULL)
+    return; /* the window goes; the history sees to it */
   for (guint i = 0; i < removed->len; i++)
     gui_history_discard (gui_session_get_history (self->session), g_ptr_array_index (removed, i));
   if (self->removed != removed)
