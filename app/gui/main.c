@@ -17,8 +17,6 @@ main (int    argc,
   g_autoptr(GuiApplication) application = NULL;
 
   setlocale (LC_ALL, "");
-  bindtextdomain (GETTEXT_PACKAGE, LOCALEDIR);
-  bind_textdomain_codeset (GETTEXT_PACKAGE, "UTF-8");
   textdomain (GETTEXT_PACKAGE);
   application = gui_application_new ();
   return g_application_run (G_APPLICATION (application), argc, argv);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The public classes in Python: construction, ownership, signals, cancelling and errors."""
 
+import locale
 import os
 import unittest
 
@@ -44,6 +45,10 @@ class Version(unittest.TestCase):
         self.assertTrue(ZImage.check_version(0, 0, 999))
         self.assertFalse(ZImage.check_version(version[0], version[1], version[2] + 1))
         self.assertFalse(ZImage.check_version(version[0] + 1, 0, 0))
+
+    def test_translations(self):
+        """Messages are looked for where the library is installed, though no program has said where."""
+        self.assertEqual(locale.bindtextdomain("zimage", None), os.environ["ZIM_LOCALEDIR"])
 
 
 class Params(unittest.TestCase):
