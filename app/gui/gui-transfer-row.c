@@ -44,7 +44,7 @@ tick_cb (gpointer data)
 {
   GuiTransferRow *self = data;
   guint64 total = zim_transfer_get_total (self->transfer);
-  g_autofree char *text = total > 0 ? describe (self->transfer) : g_strdup (_("Looking what there is to do"));
+  g_autofree char *text = total > 0 ? describe (self->transfer) : g_strdup (_("Finding out what there is to do"));
 
   adw_action_row_set_subtitle (ADW_ACTION_ROW (self), text);
   if (total > 0)

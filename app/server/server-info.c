@@ -27,15 +27,56 @@ reply_resource (ServerCall *call,
   server_call_reply_bytes (call, 200, type, bytes);
 }
 
+/* The page for a language as browsers write it, such as de-AT or zh-Hans-CN: that of the country, or of the language
+ * alone, or NULL.
+ */
+static char *
+find_page (const char *language)
+{
+  g_auto(GStrv) parts = g_strsplit (language, "-", -1);
+  guint n = g_strv_length (parts);
+  g_autofree char *country = n > 0 ? g_strconcat (parts[0], "_", parts[n - 1], NULL) : NULL;
+  /* Chinese is translated as it is written on the mainland. */
+  gboolean is_chinese = n > 0 && g_ascii_strcasecmp (parts[0], "zh") == 0;
+  const char *const names[] = { country, parts[0], is_chinese ? "zh_CN" : NULL, NULL };
+
+  for (guint i = 0; names[i] != NULL; i++)
+    {
+      g_autofree char *name = g_strdup_printf ("page.%s.html", names[i]);
+      g_autofree char *path = g_strconcat (RESOURCES, name, NULL);
+
+      if (g_resources_get_info (path, G_RESOURCE_LOOKUP_FLAGS_NONE, NULL, NULL, NULL))
+        return g_steal_pointer (&name);
+    }
+  return NULL;
+}
+
+/* In the language that the browser likes best of those there are. */
+static char *
+choose_page (SoupServerMessage *message)
+{
+  const char *wanted = soup_message_headers_get_list (soup_server_message_get_request_headers (message),
+                                                      "Accept-Language");
+  GSList *languages = wanted != NULL ? soup_header_parse_quality_list (wanted, NULL) : NULL;
+  char *page = NULL;
+
+  for (GSList *l = languages; l != NULL && page == NULL; l = l->next)
+    page = find_page (l->data);
+  soup_header_free_list (languages);
+  return page != NULL ? page : g_strdup ("page.en.html");
+}
+
 void
 server_info_page (ServerCall *call,
                   GVariant   *body)
 {
   SoupMessageHeaders *headers = soup_server_message_get_response_headers (server_call_get_message (call));
+  g_autofree char *name = choose_page (server_call_get_message (call));
 
   soup_message_headers_replace (headers, "Content-Security-Policy", PAGE_POLICY);
   soup_message_headers_replace (headers, "Cache-Control", "no-cache");
-  reply_resource (call, "index.html", "text/html; charset=utf-8");
+  soup_message_headers_replace (headers, "Vary", "Accept-Language");
+  reply_resource (call, name, "text/html; charset=utf-8");
 }
 
 void

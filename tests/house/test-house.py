@@ -294,11 +294,11 @@ class House(unittest.TestCase):
         listed = [line for line in read("po/POTFILES.in").splitlines() if line and not line.startswith("#")]
         marked = re.compile(
             r'\b(N?_|N?C_|n?gettext|g_dngettext|g_dpgettext2?) ?\(|translatable="yes"|gettext-domain=|'
-            r"^\[Desktop Entry\]|<component type="
+            r"^\[Desktop Entry\]|<component type=|<html "
         )
         expected = [
             name
-            for name in sources(".c", ".ui", folder="app/")
+            for name in sources(".c", ".ui", ".js", ".html", folder="app/")
             + sources(".c", folder="libzimage/")
             + sources(".in", ".xml", folder="data/")
             if marked.search(read(name))

@@ -4,6 +4,7 @@
 A text that was just written may lack translations; more than a few are too many.
 """
 
+import os
 import re
 import subprocess
 import tempfile
@@ -29,6 +30,7 @@ class Translations(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory()
         cls.template = Path(cls.folder.name) / "zimage.pot"
+        os.environ["GETTEXTDATADIRS"] = str(PO)
         run("xgettext", "--from-code=UTF-8", *(f"--keyword={k}" for k in KEYWORDS), "--files-from=po/POTFILES.in",
             "-o", cls.template)
 

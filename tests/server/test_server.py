@@ -880,6 +880,21 @@ class Strangers(ServerCase):
         for path in ['/', '/healthz', '/nothing', '/v1/models']:
             self.assertEqual(self.server.get(path).headers['X-Content-Type-Options'], 'nosniff')
 
+    def test_languages_of_the_page(self):
+        for wanted, language, text in [
+                (None, 'en', 'New picture'), ('de', 'de', 'Bild'), ('de-AT,de;q=0.9,en;q=0.5', 'de', 'Bild'),
+                ('tlh, fr;q=0.2, es;q=0.7', 'es', 'Imagen'), ('zh-Hans-CN', 'zh-CN', '图片'), ('zh', 'zh-CN', '图片'),
+                ('ja', 'ja', '画像'), ('fr', 'fr', 'image'), ('en-GB, de;q=0.9', 'en', 'New picture'),
+                ('*', 'en', 'New picture'), ('../openapi', 'en', 'New picture'), (';q=', 'en', 'New picture'),
+                ('-', 'en', 'New picture')]:
+            with self.subTest(wanted):
+                answer = self.server.get('/', headers={'Accept-Language': wanted} if wanted else {})
+                page = answer.data.decode()
+                self.assertEqual((answer.status, answer.headers['Vary']), (200, 'Accept-Language'))
+                self.assertIn(f'<html lang="{language}">', page)
+                self.assertIn(text, page)
+                self.assertNotIn("_('", page)
+
     def test_head(self):
         job = self.server.post('/api/jobs', LONG).json['id']
         for path in ['/v1/models', f'/api/jobs/{job}', f'/api/jobs/{job}/events']:
