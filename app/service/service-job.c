@@ -186,6 +186,20 @@ progress_cb (ServiceJob *self,
                                          app_job_get_remaining (job));
 }
 
+/* A preview is for who may have the picture: the caller, or everybody. */
+static void
+emit_preview (ServiceJob *self,
+              GVariant   *arguments)
+{
+  GDBusInterfaceSkeleton *skeleton = G_DBUS_INTERFACE_SKELETON (self->skeleton);
+  g_autoptr(GVariant) owned = g_variant_ref_sink (arguments);
+  GDBusConnection *connection = g_dbus_interface_skeleton_get_connection (skeleton);
+
+  if (connection != NULL)
+    g_dbus_connection_emit_signal (connection, self->is_detached ? NULL : self->job->client, self->path,
+                                   g_dbus_interface_skeleton_get_info (skeleton)->name, "Preview", owned, NULL);
+}
+
 static void
 preview_cb (ServiceJob *self,
             AppJob     *job)
@@ -203,9 +217,9 @@ preview_cb (ServiceJob *self,
       return;
     }
 
-  app_bus_generator_job_emit_preview (self->skeleton, app_bus_generator_job_get_step (self->skeleton),
-                                      g_variant_new_from_data (G_VARIANT_TYPE_BYTESTRING, data, size, TRUE,
-                                                               g_free, data));
+  emit_preview (self, g_variant_new ("(u@ay)", app_bus_generator_job_get_step (self->skeleton),
+                                     g_variant_new_from_data (G_VARIANT_TYPE_BYTESTRING, data, size, TRUE,
+                                                              g_free, data)));
 }
 
 static void

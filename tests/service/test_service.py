@@ -137,6 +137,19 @@ class Signals(BusCase):
         self.client.wait(silent)
         self.assertEqual(self.client.signals_of(silent, 'Preview'), [])
 
+    def test_previews_of_others(self):
+        """What others have made is not shown to everybody, unless it is detached."""
+        other = self.connect()
+        mine = other.generate(**{**LONG, 'steps': 3})
+        other.wait(mine)
+        detached = other.generate(**{**LONG, 'steps': 3}, detached=True)
+        other.wait(detached)
+        self.client.wait_for(lambda: self.client.signals_of(detached, 'Finished'))
+        self.assertTrue(other.signals_of(mine, 'Preview'))
+        self.assertTrue(self.client.signals_of(mine, 'Progress'))
+        self.assertEqual(self.client.signals_of(mine, 'Preview'), [])
+        self.assertTrue(self.client.signals_of(detached, 'Preview'))
+
     def test_properties_changed(self):
         """Whoever follows the properties by their signal alone knows all of them, and before the end is told."""
         job = self.client.generate(**QUICK)
@@ -425,6 +438,15 @@ class Stopping(BusCase):
         self.assert_error(ERROR + 'Stopping', self.client.wait, job)
         thread.join()
         self.client.wait_for(lambda: not self.client.bus('NameHasOwner', NAME)[0], 5)
+
+    def test_bus_goes(self):
+        bus = Bus(session.model)
+        client = bus.connect()
+        client.connection.set_exit_on_close(False)
+        client.generate(**LONG)
+        pid, = client.bus('GetConnectionUnixProcessID', NAME)
+        bus.stop()
+        self.client.wait_for(lambda: not os.path.exists(f'/proc/{pid}'), 10)
 
     def test_exit_code(self):
         process = subprocess.Popen([session.SERVICE, session.model], env=self.bus.environment, stderr=subprocess.PIPE)
