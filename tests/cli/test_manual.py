@@ -195,48 +195,63 @@ class Completion:
 
     maxDiff = None
 
-    def check(self, line, expected):
-        offered = self.offered(line)
+    def offered(self, lines):
+        """What is put in place of the last word of each line: a list of words for each."""
+        result = subprocess.run([*self.COMMAND, *lines], env=self.env or environment(), capture_output=True, text=True,
+                                cwd=os.path.join(work.name, 'here'), timeout=TIMEOUT, check=True)
+        self.assertEqual(result.stderr, '')
+        answers = result.stdout.split('\x1e\n')
+        self.assertEqual(len(answers), len(lines) + 1)
+        return [self.whole_words(line, answer.splitlines()) for line, answer in zip(lines, answers)]
+
+    def check(self, line, offered, expected):
         if expected[-1:] == ['…']:
             offered = [word for word in offered if word in expected] + ['…']
         self.assertEqual(sorted(offered), sorted(expected), line)
 
     def test_cases(self):
-        for line, expected in CASES:
+        for (line, expected), offered in zip(CASES, self.offered([line for line, _ in CASES])):
             with self.subTest(line=line):
-                self.check(line, expected)
+                self.check(line, offered, expected)
 
     def test_options(self):
         """All options of all commands, as the help has them."""
-        for command in [*commands(), 'service']:
-            line = 'zimage-service --' if command == 'service' else f'zimage {command} --'
+        known = [*(command for command in commands() if command != 'help'), 'service']
+        lines = ['zimage-service --' if command == 'service' else f'zimage {command} --' for command in known]
+        for command, words in zip(known, self.offered(lines)):
             expected = [f'{name}=' if argument else name for _, name, argument, _ in options(help_of(command))]
-            offered = [word for word in self.offered(line) if not word.startswith('--help')]
-            self.assertEqual(sorted(offered), sorted(expected if command != 'help' else []), command)
+            offered = [word for word in words if not word.startswith('--help')]
+            self.assertEqual(sorted(offered), sorted(expected), command)
 
     def test_commands(self):
-        self.assertEqual(sorted(self.offered('zimage ')), sorted(commands()))
+        self.assertEqual(sorted(self.offered(['zimage '])[0]), sorted(commands()))
 
     def test_language(self):
         """In another language it is the same."""
         self.env = environment(LC_ALL='', LANG='de_DE.UTF-8', LANGUAGE='de')
-        self.check('zimage run --format=', ['jpeg', 'png', 'webp'])
+        line = 'zimage run --format='
+        self.check(line, self.offered([line])[0], ['jpeg', 'png', 'webp'])
 
 
 class Bash(Completion, unittest.TestCase):
-    SCRIPT = ('compopt () { :; }; source "$1"; COMP_LINE=$2; COMP_POINT=${#2}; _zimage "$3"; '
-              'printf "%s\\n" "${COMPREPLY[@]}"')
+    SCRIPT = """
+compopt () { :; }
+source "$1"
+for line in "${@:2}"; do
+  COMP_LINE=$line
+  COMP_POINT=${#line}
+  _zimage "${line%% *}"
+  [ ${#COMPREPLY[@]} = 0 ] || printf '%s\\n' "${COMPREPLY[@]}"
+  printf '\\x1e\\n'
+done
+"""
+    COMMAND = ['bash', '--norc', '-c', SCRIPT, 'bash', os.path.join(COMPLETIONS, 'zimage.bash')]
     env = None
 
-    def offered(self, line):
-        """What is put in place of the last word, as bash takes words apart."""
-        command = ['bash', '--norc', '-c', self.SCRIPT, 'bash', os.path.join(COMPLETIONS, 'zimage.bash'), line,
-                   line.split()[0]]
-        result = subprocess.run(command, env=self.env or environment(), capture_output=True, text=True,
-                                cwd=os.path.join(work.name, 'here'), timeout=TIMEOUT, check=True)
-        self.assertEqual(result.stderr, '')
+    def whole_words(self, line, words):
+        """bash takes words apart at “:”, and wants only what comes behind."""
         colon = re.search(r'[^\s=]*:', line.split(' ')[-1])
-        return [(colon[0] if colon else '') + word for word in result.stdout.splitlines() if word]
+        return [(colon[0] if colon else '') + word for word in words]
 
     def test_typed(self):
         """In a real one."""
@@ -252,17 +267,15 @@ class Bash(Completion, unittest.TestCase):
 
 @unittest.skipUnless(shutil.which('fish'), 'no fish')
 class Fish(Completion, unittest.TestCase):
+    SCRIPT = "source $argv[1]; for line in $argv[2..]; complete -C $line; printf '\\x1e\\n'; end"
+    COMMAND = ['fish', '--no-config', '-c', SCRIPT, os.path.join(COMPLETIONS, 'zimage.fish')]
     env = None
 
-    def offered(self, line):
-        script = f'source {shlex.quote(os.path.join(COMPLETIONS, "zimage.fish"))}; complete -C {shlex.quote(line)}'
-        result = subprocess.run(['fish', '--no-config', '-c', script], env=self.env or environment(),
-                                cwd=os.path.join(work.name, 'here'), capture_output=True, text=True, timeout=TIMEOUT,
-                                check=True)
-        self.assertEqual(result.stderr, '')
-        words = [word.split('\t')[0].rstrip('/') for word in result.stdout.splitlines()]
+    def whole_words(self, line, words):
+        """fish gives all of the word, and behind a tab what it is."""
         last = line.split(' ')[-1]
-        return [word[len(last.split('=')[0]) + 1:] if last.startswith('--') and '=' in last else word for word in words]
+        option = last[:last.index('=') + 1] if last.startswith('--') and '=' in last else ''
+        return [word.split('\t')[0].rstrip('/').removeprefix(option) for word in words]
 
 
 @unittest.skipUnless(shutil.which('zsh'), 'no zsh')
