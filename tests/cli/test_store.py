@@ -17,6 +17,7 @@ import tempfile
 import time
 import unittest
 
+import gguf_file
 import pull_server
 import test_cli
 from test_cli import TIMEOUT, ZIMAGE, Case, environment, png_pixels
@@ -106,6 +107,27 @@ class Models(StoreCase):
         picture = self.picture('whole')
         for name in ['parts', 'options', 'mixed']:
             self.assertEqual(self.picture(name), picture, name)
+
+    def test_gguf(self):
+        """Quantized files, as ComfyUI and llama.cpp have them: run as they are, and created from."""
+        source = self.path('single')
+        subprocess.run([os.environ['MAKE_TINY_MODEL'], '--size', 'single', source], check=True, timeout=TIMEOUT)
+        self.zimage('create', 'quantized', '-f', source, '-q', 'q8_0', '--keep', r'layers.*_proj=q4_k', '--keep',
+                    'feed_forward=q4_0')
+        parts = [self.path('z_image_turbo-Q8_0.gguf'), '--text-encoder', self.path('Qwen3-4B-Q4_K_M.gguf'), '--vae',
+                 f'{source}/vae/diffusion_pytorch_model.safetensors']
+        gguf_file.write_transformer(parts[0], self.store, 'quantized')
+        gguf_file.write_text_encoder(parts[2], self.store, 'quantized', f'{source}/tokenizer/tokenizer.json')
+        # Not a byte of the weights is another, so no pixel is.
+        args = ['a cat', '--size', '64x64', '--steps', '2', '--seed', '5', '-o', '-']
+        expected = png_pixels(self.zimage('run', 'quantized', *args).stdout)
+        self.assertEqual(png_pixels(self.zimage('run', *parts, *args).stdout), expected)
+        self.zimage('create', 'again', '-f', *parts)
+        shown = self.zimage('show', 'again', '-v').out
+        for line in [r'layers\.0\.attention\.to_q\.weight +Q8_0', r'layers\.0\.feed_forward\.w1\.weight +Q4_0',
+                     r'text_encoder/\S*layers\.0\.self_attn\.q_proj\.weight +Q4_K']:
+            self.assertRegex(shown, line)
+        self.assertEqual(png_pixels(self.zimage('run', 'again', *args).stdout), expected)
 
     def test_create_of_nonsense(self):
         folder = test_cli.model

@@ -11,6 +11,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "compute/zim-dtype-private.h"
 #include "diffusion/zim-autoencoder-private.h"
@@ -21,18 +22,25 @@
 /* What a size is: networks, the picture that zimage.json suggests, the steps. */
 typedef struct {
   const char *name;
-  guint       n_heads; /* of 64 values */
+  guint       n_heads;
+  guint       head_dim;
   guint       n_layers;
+  guint       text_width;
   guint       text_layers;
   guint       channels[4];
+  guint       n_groups;
   guint       picture; /* pixels */
   guint       steps;
+  gboolean    is_single;
 } Size;
 
+/* What a single file does not tell, the width of heads and the groups of norms, “single” has as the published model does.
+ * Its rows are whole blocks of 32, in the text encoder of 256. */
 static const Size sizes[] = {
-  { "small", 1, 1, 2, { 8, 8, 16, 16 }, 64, 4 },
-  { "medium", 6, 4, 4, { 32, 32, 64, 64 }, 256, 8 },
-  { "large", 12, 8, 6, { 64, 64, 128, 128 }, 512, 8 },
+  { "small", 1, 64, 1, 128, 2, { 8, 8, 16, 16 }, 8, 64, 4 },
+  { "medium", 6, 64, 4, 128, 4, { 32, 32, 64, 64 }, 8, 256, 8 },
+  { "large", 12, 64, 8, 128, 6, { 64, 64, 128, 128 }, 8, 512, 8 },
+  { "single", 3, 128, 1, 256, 2, { 32, 32, 32, 32 }, 32, 64, 4, TRUE },
 };
 
 /* How much of the latents there is in the residual stream, beside positions and words. */
@@ -186,38 +194,65 @@ init_config (ZimConfig  *config,
 
   zim_config_init_published (config, turbo);
   transformer->n_heads = size->n_heads;
-  transformer->dim = 64 * size->n_heads;
+  transformer->dim = size->head_dim * size->n_heads;
   transformer->n_layers = size->n_layers;
   transformer->n_refiner_layers = 1;
-  transformer->cap_feat_dim = 128;
+  transformer->cap_feat_dim = size->text_width;
   for (guint i = 0; i < 3; i++)
-    transformer->axes_dims[i] = i == 0 ? 16 : 24;
+    transformer->axes_dims[i] = (i == 0 ? 16 : 24) * size->head_dim / 64;
   text->vocab_size = 7040; /* of the tokenizer in tests/reference */
-  text->hidden_size = 128;
-  text->intermediate_size = 256;
+  text->hidden_size = size->text_width;
+  text->intermediate_size = 2 * size->text_width;
   text->num_hidden_layers = size->text_layers;
   text->num_attention_heads = 4;
   text->num_key_value_heads = 2;
-  text->head_dim = 32;
+  text->head_dim = size->text_width / text->num_attention_heads;
   for (guint i = 0; i < autoencoder->n_blocks; i++)
     autoencoder->block_out_channels[i] = size->channels[i];
   autoencoder->layers_per_block = 1;
-  autoencoder->norm_num_groups = 8;
+  autoencoder->norm_num_groups = size->n_groups;
   config->defaults.name = g_strdup ("tiny");
   config->defaults.width = config->defaults.height = size->picture;
   config->defaults.steps = size->steps;
 }
 
+/* A file that has no configuration tells the number of its layers by having them: the last one too, whose weights are
+ * of the same shapes and which nobody computes. */
+static gboolean
+request_last_layer (ZimCheckpoint  *checkpoint,
+                    guint           n_layers,
+                    GError        **error)
+{
+  g_autoptr(GPtrArray) list = zim_checkpoint_list (checkpoint, ZIM_COMPONENT_TEXT_ENCODER);
+  g_autofree char *before = g_strdup_printf ("layers.%u.", n_layers - 2);
+
+  for (guint i = 0; i < list->len; i++)
+    {
+      const ZimWeight *weight = list->pdata[i];
+      g_autofree char *name = NULL;
+
+      if (!g_str_has_prefix (weight->name, before))
+        continue;
+      name = g_strdup_printf ("layers.%u.%s", n_layers - 1, weight->name + strlen (before));
+      if (zim_checkpoint_require (checkpoint, ZIM_COMPONENT_TEXT_ENCODER, name, weight->n_dims, weight->dims,
+                                  error) == NULL)
+        return FALSE;
+    }
+  return TRUE;
+}
+
 /* A network asks for each of its weights when it is built. */
 static gboolean
 request_weights (ZimCheckpoint  *checkpoint,
+                 const Size     *size,
                  GError        **error)
 {
   g_autoptr(ZimTextEncoder) text_encoder = zim_text_encoder_new (checkpoint, error);
   g_autoptr(ZimTransformer) transformer = text_encoder != NULL ? zim_transformer_new (checkpoint, error) : NULL;
   g_autoptr(ZimAutoencoder) autoencoder = transformer != NULL ? zim_autoencoder_new (checkpoint, error) : NULL;
 
-  return autoencoder != NULL;
+  return autoencoder != NULL &&
+         (!size->is_single || request_last_layer (checkpoint, size->text_layers, error));
 }
 
 static gboolean
@@ -240,7 +275,7 @@ write_model (const char  *folder,
   init_config (&config, size, turbo);
   checkpoint = zim_checkpoint_new_generated (&config, tokenizer, dtype, fill, filler);
   zim_config_clear (&config);
-  return request_weights (checkpoint, error) && zim_checkpoint_write_folder (checkpoint, folder, error);
+  return request_weights (checkpoint, size, error) && zim_checkpoint_write_folder (checkpoint, folder, error);
 }
 
 /* Which of the names the option's value is; the first one without a value. */
@@ -263,7 +298,7 @@ int
 main (int    argc,
       char **argv)
 {
-  static const char *const size_names[] = { "small", "medium", "large", NULL };
+  static const char *const size_names[] = { "small", "medium", "large", "single", NULL };
   static const char *const variant_names[] = { "turbo", "base", NULL };
   static const char *const dtype_names[] = { "f32", "bf16", "f16", NULL };
   static const ZimDType dtypes[] = { ZIM_DTYPE_F32, ZIM_DTYPE_BF16, ZIM_DTYPE_F16 };
@@ -272,7 +307,7 @@ main (int    argc,
   gint64 seed = 2;
   const GOptionEntry entries[] = {
     { "size", 0, 0, G_OPTION_ARG_STRING, &size, "small: 64x64 at once; medium (default): 256x256 in a second or two; "
-      "large: 512x512 in ten", "SIZE" },
+      "large: 512x512 in ten; single: 64x64, in a form that does without configurations", "SIZE" },
     { "variant", 0, 0, G_OPTION_ARG_STRING, &variant, "turbo (default) or base: 50 steps, guidance 4", "VARIANT" },
     { "dtype", 0, 0, G_OPTION_ARG_STRING, &dtype, "f32, bf16 (default) or f16", "DTYPE" },
     { "seed", 0, 0, G_OPTION_ARG_INT64, &seed, "other weights for another number", "N" },
