@@ -26,7 +26,7 @@ load (ZimJournal *self)
   g_autofree char *contents = NULL;
   g_auto(GStrv) lines = NULL;
 
-  if (!g_file_get_contents (self->path, &contents, NULL, NULL))
+  if (g_file_test (self->path, G_FILE_TEST_IS_SYMLINK) || !g_file_get_contents (self->path, &contents, NULL, NULL))
     return;
   lines = g_strsplit (contents, "\n", -1);
   for (guint i = 0; lines[i] != NULL && lines[i + 1] != NULL; i++)
@@ -56,7 +56,7 @@ zim_journal_open (const char *root,
   self->done = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   load (self);
   g_mkdir_with_parents (folder, 0755);
-  self->fd = g_open (self->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+  self->fd = g_open (self->path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
   /* Ends a line that was torn. */
   if (self->fd >= 0 && g_hash_table_size (self->done) > 0 && write (self->fd, "\n", 1) < 0)
     g_debug ("cannot write to %s", self->path);

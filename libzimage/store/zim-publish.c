@@ -197,12 +197,16 @@ zim_publish_finish (ZimPublish          *self,
                     GError             **error)
 {
   g_autoptr(GBytes) bytes = NULL;
+  g_autoptr(ZimManifest) read_back = NULL;
+  g_autofree char *text = zim_store_name_to_string (name);
   char hex[ZIM_SHA256_HEX + 1];
 
   if (!add_config (self, error))
     return FALSE;
   bytes = zim_manifest_print (self->manifest);
-  if (!zim_blobs_put (self->root, bytes, hex, error))
+  /* Names of tensors came from elsewhere: those that could not be read again are no model. */
+  read_back = zim_manifest_parse (bytes, text, error);
+  if (read_back == NULL || !zim_blobs_put (self->root, bytes, hex, error))
     return FALSE;
   zim_blobs_sync (self->root);
   return zim_tags_write (self->root, name, hex, error);

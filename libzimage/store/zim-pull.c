@@ -20,6 +20,32 @@
 
 #define INTERVAL (50 * G_TIME_SPAN_MILLISECOND)
 
+static gboolean
+lock (ZimPartial    *self,
+      GCancellable  *cancellable,
+      GError       **error)
+{
+  while (flock (self->fd, LOCK_EX | LOCK_NB) != 0)
+    {
+      if (errno != EWOULDBLOCK && errno != EINTR)
+        return zim_blobs_fail (self->path, errno, error);
+      if (g_cancellable_set_error_if_cancelled (cancellable, error))
+        return FALSE;
+      g_usleep (INTERVAL);
+    }
+  return TRUE;
+}
+
+/* Whether the file still has its name. Whoever had it before may have finished, and removed or renamed it. */
+static gboolean
+is_current (ZimPartial *self)
+{
+  struct stat opened, named;
+
+  return fstat (self->fd, &opened) == 0 && stat (self->path, &named) == 0 && opened.st_dev == named.st_dev &&
+         opened.st_ino == named.st_ino;
+}
+
 gboolean
 zim_partial_open (ZimPartial    *self,
                   const char    *root,
@@ -34,17 +60,17 @@ zim_partial_open (ZimPartial    *self,
   self->fd = -1;
   if (!zim_blobs_make_folder (folder, error) || !zim_blobs_make_folder (blobs, error))
     return FALSE;
-  self->fd = g_open (self->path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (self->fd < 0)
-    return zim_blobs_fail (self->path, errno, error);
-  while (flock (self->fd, LOCK_EX | LOCK_NB) != 0)
+  do
     {
-      if (errno != EWOULDBLOCK && errno != EINTR)
+      if (self->fd >= 0)
+        g_close (self->fd, NULL);
+      self->fd = g_open (self->path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
+      if (self->fd < 0)
         return zim_blobs_fail (self->path, errno, error);
-      if (g_cancellable_set_error_if_cancelled (cancellable, error))
+      if (!lock (self, cancellable, error))
         return FALSE;
-      g_usleep (INTERVAL);
     }
+  while (!is_current (self));
   return TRUE;
 }
 

@@ -286,6 +286,19 @@ make_link (const char  *root,
                                    G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0644, error);
 }
 
+/* The folders that a name is in, one in the other, may all be new. */
+static void
+sync_parents (const char *place)
+{
+  g_autofree char *path = g_strdup (place);
+
+  for (guint i = 0; i < 4; i++)
+    {
+      *strrchr (path, '/') = '\0';
+      zim_blobs_sync_folder (path);
+    }
+}
+
 /* All but the first of the places. */
 static void
 remove_older (const char *const *places)
@@ -319,7 +332,7 @@ zim_tags_write (const char          *root,
   g_unlink (temporary); /* still there if the old name was a hard link to the same file */
   if (!ok)
     return FALSE;
-  zim_blobs_sync_folder (folder);
+  sync_parents (places[0]);
   remove_older ((const char *const *) places);
   return TRUE;
 }

@@ -205,7 +205,20 @@ remove_file (const char *path)
   return g_lstat (path, &info) == 0 && g_unlink (path) == 0 ? (guint64) info.st_size : 0;
 }
 
-/* Files of a folder: blobs that are not in used, or everything if that is NULL. */
+/* Whether a name is one of those that files have which are not finished. A store that came from elsewhere may have a link
+ * to a folder with files of other kinds. */
+static gboolean
+is_partial (const char *name)
+{
+  static const char *const starts[] = { "blob-", "journal-", "sha256-", "tensor-" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (starts); i++)
+    if (g_str_has_prefix (name, starts[i]))
+      return TRUE;
+  return FALSE;
+}
+
+/* Files of a folder: blobs that are not in used, or what is not finished if that is NULL. */
 static guint64
 remove_unused (const char *root,
                const char *subfolder,
@@ -221,10 +234,26 @@ remove_unused (const char *root,
     {
       g_autofree char *path = g_build_filename (folder, name, NULL);
 
-      if (used == NULL || (zim_blobs_parse_name (name, hex) && !g_hash_table_contains (used, hex)))
+      if (used != NULL ? zim_blobs_parse_name (name, hex) && !g_hash_table_contains (used, hex) : is_partial (name))
         freed += remove_file (path);
     }
   return freed;
+}
+
+/* “.TAG.PID-NUMBER”, as zim_tags_write () makes them. */
+static gboolean
+is_temporary_link (const char *name)
+{
+  const char *end = strrchr (name, '.');
+  gsize n;
+
+  if (*name != '.' || end == name)
+    return FALSE;
+  n = strspn (end + 1, "0123456789");
+  if (n == 0 || end[1 + n] != '-')
+    return FALSE;
+  end += 2 + n;
+  return *end != '\0' && strspn (end, "0123456789abcdef") == strlen (end);
 }
 
 /* Links that were not given their name in time; no name starts with a dot. */
@@ -241,7 +270,7 @@ remove_temporary_links (const char *path,
 
       if (depth < 3)
         remove_temporary_links (child, depth + 1);
-      else if (*name == '.')
+      else if (is_temporary_link (name))
         g_unlink (child);
     }
 }

@@ -632,6 +632,77 @@ test_hub_lies (Fixture       *fixture,
   assert_model (fixture, "hf.co/owner/model");
 }
 
+/* Names of tensors that lead elsewhere: what could not be read again is not given a name. */
+static void
+test_hub_names (Fixture       *fixture,
+                gconstpointer  data)
+{
+  static const char *const names[] = { "../../outside", "/outside", "a/./b", "a\\\\b" };
+  g_autofree char *listing = folder_file (&world.folder, "names.json");
+
+  write_listing (world.source, "names.json", FALSE);
+  fixture->server->listing = listing;
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      g_autofree char *header = g_strdup_printf ("{\"%s\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}",
+                                                 names[i]);
+      g_autofree char *liar = g_strdup_printf ("liar-%u", i);
+      g_autofree char *source = folder_file (&world.folder, liar);
+      g_autofree char *vae = g_build_filename (liar, "vae/diffusion_pytorch_model.safetensors", NULL);
+      g_autoptr(GByteArray) bytes = g_byte_array_new ();
+      const guint64 length = GUINT64_TO_LE ((guint64) strlen (header));
+      GError *error = NULL;
+
+      g_byte_array_append (bytes, (const guint8 *) &length, sizeof length);
+      g_byte_array_append (bytes, (const guint8 *) header, (guint) strlen (header));
+      g_byte_array_append (bytes, (const guint8 *) "\0\0\0\0", 4);
+      zim_checkpoint_write_folder (world.checkpoint, source, &error);
+      g_assert_no_error (error);
+      folder_write (&world.folder, vae, bytes->data, bytes->len);
+      fixture->server->source = source;
+      g_assert_false (pull (fixture, TRUE, NULL, NULL, &error));
+      assert_and_clear_error (&error, ZIM_ERROR_BAD_FILE, "expected a relative path");
+      assert_nothing (fixture);
+      fixture->server->source = world.source;
+    }
+  fixture->server->listing = world.listing;
+}
+
+typedef struct
+{
+  Fixture  *fixture;
+  gboolean  from_hub;
+} Together;
+
+static gpointer
+pull_together (gpointer data)
+{
+  Together *together = data;
+  GError *error = NULL;
+
+  pull (together->fixture, together->from_hub, NULL, NULL, &error);
+  return error;
+}
+
+/* Several that want the same at once take turns, and each has it in the end. */
+static void
+test_together (Fixture       *fixture,
+               gconstpointer  from_hub)
+{
+  Together together = { fixture, from_hub != NULL };
+  GThread *threads[3];
+
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    threads[i] = g_thread_new ("pull", pull_together, &together);
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    {
+      g_autoptr(GError) error = g_thread_join (threads[i]);
+
+      g_assert_no_error (error);
+    }
+  assert_model (fixture, from_hub != NULL ? "hf.co/owner/model" : "m");
+}
+
 static void
 fill_exact (const char   *name,
             guint         n_dims,
@@ -798,6 +869,7 @@ main (int    argc,
   ADD ("/pull/registry/proxy", NULL, test_proxy);
   ADD ("/pull/registry/lies", NULL, test_lies);
   ADD ("/pull/registry/resume", NULL, test_resume);
+  ADD ("/pull/registry/together", NULL, test_together);
   ADD ("/pull/hub", hub, test_pull);
   ADD ("/pull/hub/recovers", hub, test_recovers);
   ADD ("/pull/hub/gives-up", hub, test_gives_up);
@@ -805,6 +877,8 @@ main (int    argc,
   ADD ("/pull/hub/token", hub, test_token);
   ADD ("/pull/hub/no-digests", NULL, test_no_digests);
   ADD ("/pull/hub/lies", NULL, test_hub_lies);
+  ADD ("/pull/hub/names", NULL, test_hub_names);
+  ADD ("/pull/hub/together", hub, test_together);
   ADD ("/pull/hub/narrowed", NULL, test_narrowed);
   ADD ("/pull/hub/resume", hub, test_resume);
   ADD ("/pull/store", NULL, test_store);

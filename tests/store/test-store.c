@@ -676,6 +676,74 @@ test_prune (Fixture       *fixture,
   g_assert_cmpuint (count (fixture, "blobs"), ==, 0);
 }
 
+static gboolean
+has_file (Fixture    *fixture,
+          const char *name)
+{
+  g_autofree char *path = folder_file (&fixture->folder, name);
+
+  return g_file_test (path, G_FILE_TEST_EXISTS);
+}
+
+static void
+link_folder (Fixture    *fixture,
+             const char *target,
+             const char *name)
+{
+  g_autofree char *path = folder_file (&fixture->folder, name);
+  g_autofree char *parent = g_path_get_dirname (path);
+
+  g_assert_cmpint (g_mkdir_with_parents (parent, 0755), ==, 0);
+  g_assert_cmpint (symlink (target, path), ==, 0);
+}
+
+/* A store that came from somebody may have links that lead into the home of whoever uses it. */
+static void
+test_prune_of_others (Fixture       *fixture,
+                      gconstpointer  data)
+{
+  GError *error = NULL;
+  guint64 freed;
+
+  folder_write (&fixture->folder, "home/letter.txt", "abc", 3);
+  folder_write (&fixture->folder, "home/.profile", "abc", 3);
+  folder_write (&fixture->folder, "home/a/b/.gitignore", "abc", 3);
+  folder_write (&fixture->folder, "home/a/b/.x.y.z", "abc", 3);
+  link_folder (fixture, "../home", "store/partial");
+  link_folder (fixture, "../../home", "store/manifests-v2/evil");
+  link_folder (fixture, "../home", "store/blobs");
+  folder_write (&fixture->folder, "home/blob-123456", "abcd", 4);
+
+  /* What looks as if it were the store's may go. */
+  g_assert_true (zim_prune (fixture->root, &freed, &error));
+  g_assert_no_error (error);
+  g_assert_cmpuint (freed, ==, 4);
+  g_assert_true (has_file (fixture, "home/letter.txt") && has_file (fixture, "home/.profile"));
+  g_assert_true (has_file (fixture, "home/a/b/.gitignore") && has_file (fixture, "home/a/b/.x.y.z"));
+}
+
+/* Nothing is written through a link that lies where files that are not finished are. */
+static void
+test_planted_journal (Fixture       *fixture,
+                      gconstpointer  data)
+{
+  static const char place[] = "ollama.com/library/a/latest";
+  g_autoptr(GBytes) bytes = g_bytes_new_static (place, strlen (place));
+  g_autofree char *journal = NULL;
+  g_autofree char *profile = folder_file (&fixture->folder, "profile");
+  g_autofree char *contents = NULL;
+  char hex[ZIM_SHA256_HEX + 1];
+
+  zim_sha256_of_bytes (bytes, hex);
+  journal = g_strconcat ("store/partial/journal-", hex, NULL);
+  folder_write (&fixture->folder, "profile", "", 0);
+  link_folder (fixture, "../../profile", journal);
+  create (fixture, "a");
+  assert_same_model (fixture, "a");
+  g_assert_true (g_file_get_contents (profile, &contents, NULL, NULL));
+  g_assert_cmpuint (strlen (contents), ==, 0);
+}
+
 /* Interruptions */
 
 typedef struct
@@ -1017,6 +1085,8 @@ main (int    argc,
   ADD ("/store/damaged-manifest", test_damaged_manifest);
   ADD ("/store/remove", test_remove);
   ADD ("/store/prune", test_prune);
+  ADD ("/store/prune/others", test_prune_of_others);
+  ADD ("/store/planted-journal", test_planted_journal);
   ADD ("/store/resume", test_resume);
   ADD ("/store/torn-journal", test_torn_journal);
   ADD ("/store/changed-source", test_changed_source);
