@@ -269,6 +269,34 @@ test_bad_header (void)
 }
 
 /* Every cut of a file is refused. */
+/* The start of a file of which a server says that it has more: no more is read than there is. */
+static void
+test_header (void)
+{
+  static const char header[] = "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}";
+  const gsize length = strlen (header);
+
+  for (gsize said = 0; said < length + 100; said++)
+    for (gsize n = 0; n <= length; n += length / 4)
+      {
+        guint64 length_le = GUINT64_TO_LE ((guint64) said);
+        g_autoptr(GByteArray) array = g_byte_array_new ();
+        g_autoptr(GBytes) start = NULL;
+        g_autoptr(ZimSafetensors) file = NULL;
+        g_autoptr(GError) error = NULL;
+
+        g_byte_array_append (array, (const guint8 *) &length_le, sizeof length_le);
+        g_byte_array_append (array, (const guint8 *) header, (guint) n);
+        start = g_byte_array_free_to_bytes (g_steal_pointer (&array));
+        file = zim_safetensors_new_from_header (start, 8 + length + 8, "a file", &error);
+        g_assert_true ((file != NULL) == (said == length && n == length));
+        if (file == NULL)
+          g_assert_error (error, ZIM_ERROR, ZIM_ERROR_BAD_FILE);
+        else
+          g_assert_cmpuint (zim_safetensors_get_n (file), ==, 1);
+      }
+}
+
 static void
 test_truncated (void)
 {
@@ -495,6 +523,7 @@ main (int   argc,
   g_test_add_func ("/safetensors/huge-length", test_huge_length);
   g_test_add_func ("/safetensors/bad-header", test_bad_header);
   g_test_add_func ("/safetensors/truncated", test_truncated);
+  g_test_add_func ("/safetensors/header", test_header);
   g_test_add_func ("/safetensors/long-name", test_long_name);
   g_test_add_func ("/safetensors/unaligned", test_unaligned);
   g_test_add ("/safetensors/open-errors", Folder, NULL, folder_init, test_open_errors, folder_clear);
