@@ -8,8 +8,11 @@
 #include "app-job.h"
 
 #include <errno.h>
+#include <glib/gi18n.h>
 #include <string.h>
 #include <sys/random.h>
+
+#include "app-fault.h"
 
 #define ID_BYTES 16
 #define PREVIEW_SIZE 256                                        /* pixels */
@@ -199,10 +202,17 @@ void
 app_job_begin (AppJob *self)
 {
   self->state = ZIM_JOB_STATE_RUNNING;
+  self->n_faults = app_fault_get_n_faults ();
   self->started = g_get_monotonic_time ();
   self->position = 0;
   set_stage (self, ZIM_STAGE_LOAD);
   emit_progress (self);
+}
+
+gboolean
+app_job_is_damaged (AppJob *self)
+{
+  return app_fault_get_n_faults () != self->n_faults;
 }
 
 /* --- Encoding -------------------------------------------------------------------------------------- */
@@ -311,6 +321,9 @@ progress_cb (AppJob     *self,
 {
   if (app_job_is_over (self))
     return;
+  /* What is still to come would be wrong, too; run_done_cb () says why. */
+  if (app_job_is_damaged (self))
+    zim_job_cancel (run);
   if (read_run (self) || g_get_monotonic_time () - self->progress_at >= PROGRESS_INTERVAL)
     emit_progress (self);
 }
@@ -339,7 +352,10 @@ run_done_cb (AppJob *self,
 {
   const GError *error = zim_job_get_error (run);
 
-  if (error != NULL)
+  if (app_job_is_damaged (self))
+    app_job_fail (self, g_error_new (ZIM_ERROR, ZIM_ERROR_BAD_FILE,
+                                     _("A file of the model “%s” was cut off while it was in use"), self->model));
+  else if (error != NULL)
     app_job_fail (self, g_error_copy (error));
   else if (!app_job_is_over (self))
     encode (self);

@@ -54,6 +54,7 @@ struct _AppJob
   double       stage_seconds[APP_N_STAGES];
   gint64       stage_at;   /* when the stage began */
   gint64       progress_at;
+  guint        n_faults;   /* of app-fault.h when it began */
 };
 
 AppJob    *app_job_new           (const char  *client,
@@ -73,6 +74,8 @@ void       app_job_set_place     (AppJob      *self,
 void       app_job_begin         (AppJob      *self);
 void       app_job_run           (AppJob      *self,
                                   ZimPipeline *pipeline);
+/* Whether a file was cut off since it began, so that what it computes is wrong. */
+gboolean   app_job_is_damaged    (AppJob      *self);
 /* Takes the error. Does nothing if the job is over. */
 void       app_job_fail          (AppJob      *self,
                                   GError      *error);

@@ -33,6 +33,7 @@ static void
 model_free (AppModel *model)
 {
   g_free (model->name);
+  g_free (model->path);
   g_clear_object (&model->pipeline);
   g_clear_object (&model->model);
   g_free (model);
@@ -160,7 +161,7 @@ app_models_add (AppModels   *self,
       return FALSE;
     }
 
-  add_model (self, zim_model_get_name (model), model);
+  add_model (self, zim_model_get_name (model), model)->path = g_strdup (path);
   self->n_given++;
   return TRUE;
 }
@@ -276,10 +277,11 @@ app_models_open_async (AppModels           *self,
   g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
   AppModel *known = app_models_find (self, name);
 
-  if (known != NULL)
+  if (known != NULL && !known->is_damaged)
     g_task_return_pointer (task, g_object_ref (known->model), g_object_unref);
   else
-    zim_model_open_async (name, cancellable, opened_cb, g_steal_pointer (&task));
+    zim_model_open_async (known != NULL && known->path != NULL ? known->path : name, cancellable, opened_cb,
+                          g_steal_pointer (&task));
 }
 
 ZimModel *
@@ -353,6 +355,18 @@ make_room (AppModels *self,
 
   if (self->is_limited || others > 0)
     zim_pipeline_set_memory_budget (model->pipeline, self->budget > others ? self->budget - others : 1);
+}
+
+/* What was opened takes the place of what was damaged. */
+static void
+replace (AppModel *model,
+         ZimModel *opened)
+{
+  if (model->model == opened)
+    return;
+  g_set_object (&model->model, opened);
+  g_clear_object (&model->pipeline);
+  model->is_damaged = FALSE;
 }
 
 static gboolean
@@ -435,6 +449,8 @@ acquired_cb (GObject      *source,
 
   if (model == NULL && opened != NULL)
     model = add_model (self, acquisition->name, opened);
+  if (opened != NULL)
+    replace (model, opened);
   if (opened != NULL && load (self, model, &error))
     {
       /* For whom it is in use it was planned, and planning again would wait for that job. */
@@ -556,4 +572,16 @@ app_models_unload (AppModels  *self,
     model->expires_at = 0;
   else
     drop (self, model);
+}
+
+void
+app_models_reopen (AppModels  *self,
+                   const char *name)
+{
+  AppModel *model = app_models_find (self, name);
+
+  if (model == NULL)
+    return;
+  model->is_damaged = TRUE;
+  app_models_unload (self, name);
 }

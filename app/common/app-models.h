@@ -17,11 +17,13 @@ G_DECLARE_FINAL_TYPE (AppModels, app_models, APP, MODELS, GObject)
 typedef struct
 {
   char        *name;       /* with its tag */
+  char        *path;       /* of one that was named when the program was started, else NULL */
   ZimModel    *model;
   ZimPipeline *pipeline;   /* NULL as long as nothing is loaded */
   guint        n_users;
   gint64       used_at;    /* monotonic, microseconds */
   gint64       expires_at; /* likewise; G_MAXINT64 for never */
+  gboolean     is_damaged; /* its files have to be opened anew */
 } AppModel;
 
 /* budget is how many bytes weights and jobs may take, 0 for what the device has; keep_alive how many microseconds
@@ -79,6 +81,9 @@ void         app_models_release        (AppModels            *self,
                                         gint64                keep_alive);
 /* Now, or when it is no longer in use. */
 void         app_models_unload         (AppModels            *self,
+                                        const char           *name);
+/* The same, and its files are opened anew before it is used again. */
+void         app_models_reopen         (AppModels            *self,
                                         const char           *name);
 
 G_END_DECLS

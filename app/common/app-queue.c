@@ -263,6 +263,8 @@ run_done_cb (AppQueue *self,
              ZimJob   *run)
 {
   app_models_release (self->models, self->running->model, self->running->keep_alive);
+  if (app_job_is_damaged (self->running))
+    app_models_reopen (self->models, self->running->model);
   finish_running (self);
 }
 

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "app-fault.h"
 #include "app-format.h"
 #include "app-json.h"
 #include "server-error.h"
@@ -395,6 +396,7 @@ app_server_new (const AppServerOptions  *options,
   self->loop = g_main_loop_new (NULL, FALSE);
   self->soup = soup_server_new ("server-header", "zimage/" ZIM_VERSION_STRING, NULL);
   self->connections = server_connections_new (self->soup);
+  app_fault_watch ();
   /* They stay ours: one that comes while the process ends is not to kill it. */
   g_unix_signal_add (SIGINT, stop_cb, self);
   g_unix_signal_add (SIGTERM, stop_cb, self);

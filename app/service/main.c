@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "app-bus-error.h"
+#include "app-fault.h"
 #include "app-fields.h"
 #include "app-options.h"
 #include "service-generator.h"
@@ -334,5 +335,6 @@ main (int    argc,
       g_print ("zimage-service %s\n", ZIM_VERSION_STRING);
       return EXIT_SUCCESS;
     }
+  app_fault_watch ();
   return run (&options);
 }

@@ -9,6 +9,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import socket
 import ssl
@@ -1237,6 +1238,21 @@ class Operations(unittest.TestCase):
             # The socket is systemd's and still listens.
             socket.create_connection(('127.0.0.1', port)).close()
 
+    @unittest.skipIf(shutil.which('systemd-analyze') is None, 'there is no systemd-analyze')
+    def test_units(self):
+        """systemd finds nothing to complain of, not even where it would go on."""
+        source = os.path.join(served.SOURCE, 'data', 'systemd')
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(source, 'zimage.service.in'), encoding='utf-8') as file:
+                unit = file.read().replace('@bindir@', os.path.dirname(ZIMAGE))
+            with open(os.path.join(folder, 'zimage.service'), 'w', encoding='utf-8') as file:
+                file.write(unit)
+            shutil.copy(os.path.join(source, 'zimage.socket'), folder)
+            result = subprocess.run(['systemd-analyze', '--user', 'verify', './zimage.service', './zimage.socket'],
+                                    cwd=folder, env={**self.env, 'XDG_RUNTIME_DIR': folder}, stdout=subprocess.PIPE,
+                                    stderr=subprocess.STDOUT, timeout=TIMEOUT, check=False)
+        self.assertEqual((result.returncode, result.stdout), (0, b''))
+
     def test_socket_activation_of_no_socket(self):
         script = 'exec 3</dev/null; export LISTEN_PID=$$ LISTEN_FDS=1; exec "$@"'
         result = subprocess.run(['bash', '-c', script, 'x', ZIMAGE, 'serve'], env=self.env, capture_output=True,
@@ -1334,6 +1350,44 @@ class Operations(unittest.TestCase):
         self.assertEqual(server.post('/v1/images/generations', QUICK).status, 200)
 
 
+    def test_weights_cut_off_while_used(self):
+        """A file that gets shorter under a job ends that job, and no other; when it is whole again, so is the model."""
+        with tempfile.TemporaryDirectory() as folder:
+            given = os.path.join(folder, 'given')
+            shutil.copytree(served.model, given)
+            with open(os.path.join(given, 'zimage.json'), 'r+', encoding='utf-8') as file:
+                text = file.read().replace('"tiny"', '"given"')
+                file.seek(0)
+                file.write(text)
+            subprocess.run([ZIMAGE, 'create', 'stored', '-f', given, '--quiet'], env=self.env, check=True)
+            server = Server(served.model, given, env=self.env)
+            self.addCleanup(server.stop)
+            blobs = os.path.join(self.store.name, 'blobs')
+            large = [path for blob in os.listdir(blobs) if os.path.getsize(path := os.path.join(blobs, blob)) > 1 << 16]
+            self.cut_off(server, 'given', [os.path.join(given, 'transformer/diffusion_pytorch_model.safetensors')])
+            self.cut_off(server, 'stored', large)
+
+    def cut_off(self, server, name, paths):
+        first = server.post('/v1/images/generations', {**QUICK, 'model': name, 'seed': 3})
+        self.assertEqual(first.status, 200)
+        contents = {}
+        for path in paths:
+            with open(path, 'rb') as file:
+                contents[path] = file.read()
+        job = server.post('/api/jobs', {**LONG, 'model': name}).json['id']
+        server.wait_for(lambda: server.get(f'/api/jobs/{job}').json['step'] > 0)
+        for path in paths:
+            os.truncate(path, 4096)
+        self.assertIn('was cut off', server.wait_for_job(job, 'failed')['error'])
+        self.assertEqual(server.post('/v1/images/generations', {**QUICK, 'model': name}).status, 500)
+        self.assertEqual(server.post('/v1/images/generations', {**QUICK, 'model': 'tiny'}).status, 200)
+        for path in paths:
+            with open(path, 'r+b') as file:
+                file.write(contents[path])
+        again = server.post('/v1/images/generations', {**QUICK, 'model': name, 'seed': 3})
+        self.assertEqual(again.json['data'], first.json['data'])
+
+
 class Load(ServerCase):
     """A tenth of what “./dev soak” does."""
 
@@ -1379,13 +1433,13 @@ class Load(ServerCase):
         self.assertLess(cpu / n, 0.005)
 
     def test_memory(self):
-        """Resident memory does not grow with the number of requests."""
+        """Resident memory does not grow with the number of requests, of all kinds."""
         n = 20 * self.REQUESTS
         for i in range(n):
-            self.one(4 * i)
+            self.assertTrue(self.one(i))
         before = self.server.metric('process_resident_memory_bytes')
         for i in range(n):
-            self.one(4 * i)
+            self.assertTrue(self.one(i))
         after = self.server.metric('process_resident_memory_bytes')
         print(f'# {before / 2 ** 20:.1f} MiB after {n} requests, {after / 2 ** 20:.1f} after {2 * n}')
         self.assertLess(after - before, 8 << 20)
