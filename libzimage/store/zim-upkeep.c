@@ -205,8 +205,8 @@ remove_file (const char *path)
   return g_lstat (path, &info) == 0 && g_unlink (path) == 0 ? (guint64) info.st_size : 0;
 }
 
-/* Whether a name is one of those that files have which are not finished. A store that came from elsewhere may have a link
- * to a folder with files of other kinds. */
+/* Whether a name is one of those that files have which are not finished. A store that came from elsewhere may have a
+ * link to a folder with files of other kinds. */
 static gboolean
 is_partial (const char *name)
 {

@@ -34,8 +34,8 @@ typedef struct {
   gboolean    is_single;
 } Size;
 
-/* What a single file does not tell, the width of heads and the groups of norms, “single” has as the published model does.
- * Its rows are whole blocks of 32, in the text encoder of 256. */
+/* What a single file does not tell, the width of heads and the groups of norms, “single” has as the published model
+ * does. Its rows are whole blocks of 32, in the text encoder of 256. */
 static const Size sizes[] = {
   { "small", 1, 64, 1, 128, 2, { 8, 8, 16, 16 }, 8, 64, 4 },
   { "medium", 6, 64, 4, 128, 4, { 32, 32, 64, 64 }, 8, 256, 8 },
