@@ -20,9 +20,14 @@ def device():
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def has_bfloat16():
+    """Whether products of bfloat16 are fast here; a processor without them is many times slower at it."""
+    return device().type == "cuda" or torch.cpu._is_avx512_bf16_supported()
+
+
 def autocast():
-    """bfloat16 products; master weights stay f32."""
-    return torch.autocast(device().type, torch.bfloat16)
+    """bfloat16 products where they are fast; master weights stay f32."""
+    return torch.autocast(device().type, torch.bfloat16, enabled=has_bfloat16())
 
 
 def setup():
@@ -31,37 +36,6 @@ def setup():
     if device().type == "cpu":
         torch.set_num_threads(int(os.environ.get("DEMO_THREADS", os.cpu_count())))
     torch.manual_seed(SEED)
-
-
-class Threads:
-    """Tries every few hundred steps whether one thread is faster than all.
-
-    Where others use the cores too, threads that wait for each other lose more than they gain.
-    """
-
-    def __init__(self, trial=4, period=60):
-        self.most = torch.get_num_threads()
-        self.trial, self.period = trial, period
-        self.step = 0
-        self.times = {}
-        self.since = time.time()
-
-    def tick(self):
-        """Call once a step."""
-        if self.most == 1 or device().type != "cpu":
-            return
-        now = time.time()
-        place = self.step % self.period
-        choices = [self.most, 1]
-        if place < self.trial * 2:
-            self.times.setdefault(torch.get_num_threads(), []).append(now - self.since)
-            torch.set_num_threads(choices[place // self.trial])
-        elif place == self.trial * 2:
-            median = {n: sorted(t)[len(t) // 2] for n, t in self.times.items()}
-            torch.set_num_threads(min(median, key=median.get))
-            self.times = {}
-        self.step += 1
-        self.since = time.time()
 
 
 def save(path, data):

@@ -7,6 +7,7 @@ fifth of the samples with it. Matrices of one shape are handled as a batch.
 
 import torch
 
+from common import has_bfloat16
 
 # Polynomials that bring all singular values to one in few steps (Polar Express).
 COEFFICIENTS = [
@@ -22,7 +23,8 @@ def orthogonal(x):
     """The nearest orthogonal matrices, roughly."""
     tall = x.shape[-2] > x.shape[-1]
     x = x.mT if tall else x
-    x = (x / (x.norm(dim=(-2, -1), keepdim=True) * 1.01 + 1e-7)).bfloat16()
+    x = (x / (x.norm(dim=(-2, -1), keepdim=True) * 1.01 + 1e-7))
+    x = x.bfloat16() if has_bfloat16() else x
     for a, b, c in COEFFICIENTS:
         y = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(y, y, y, beta=b, alpha=c), x, beta=a)
@@ -30,10 +32,11 @@ def orthogonal(x):
 
 
 class Muon:
-    """Both optimizers behind one face."""
+    """Both optimizers behind one face; of several processes each steps every so many matrices."""
 
-    def __init__(self, module, rate, decay=0.01, momentum=0.95):
+    def __init__(self, module, rate, decay=0.01, momentum=0.95, rank=0, ranks=1):
         self.rate, self.decay, self.momentum = rate, decay, momentum
+        self.rank, self.ranks = rank, ranks
         matrices, rest = {}, []
         for name, p in module.named_parameters():
             # Convolutions are matrices from all their inputs; what meets the data itself is not one.
@@ -52,6 +55,9 @@ class Muon:
     def step(self, factor):
         """One step at a part of the rate; clears the gradients."""
         for group, buffer in zip(self.groups, self.buffers):
+            group, buffer = group[self.rank::self.ranks], buffer[self.rank::self.ranks]
+            if not group:
+                continue
             grad = torch.stack([p.grad for p in group]).flatten(2)
             buffer.lerp_(grad, 1 - self.momentum)
             update = orthogonal(grad.lerp_(buffer, self.momentum))
@@ -60,9 +66,10 @@ class Muon:
             torch._foreach_mul_(group, 1 - rate * self.decay)
             torch._foreach_add_(group,
                                 [u.view_as(p) for u, p in zip(update.mul_(-rate * scale), group)])
-        for group in self.adam.param_groups:
-            group["lr"] = self.rate * factor
-        self.adam.step()
+        if self.rank == 0:
+            for group in self.adam.param_groups:
+                group["lr"] = self.rate * factor
+            self.adam.step()
         for p in self.parameters:
             p.grad = None
 

@@ -29,23 +29,23 @@ SIZES = [
     (384, 384, 4, 0.005),
 ]
 CAPACITY = 6000
-FIRST = 96
+FIRST = 4
 FRESH = 0.16
 LONG_EVERY = 16
 EMPTY = 0.08
 
 
 class Pool:
-    """Batches of latents and ids."""
+    """Batches of latents and ids; of several processes each has a part of them."""
 
-    def __init__(self, words, vae_state, start=0):
+    def __init__(self, words, vae_state, start=0, rank=0, ranks=1):
         self.words = words
         self.vae = make_vae()
         self.vae.load_state_dict(vae_state)
         self.vae.to(device()).eval().requires_grad_(False)
         self.rings = {}
-        self.rng = random.Random(SEED * 11 + start)
-        self.torch_rng = torch.Generator().manual_seed(SEED * 13 + start)
+        self.ranks = ranks
+        self.rng = random.Random(SEED * 11 + start + rank * 1000003)
 
     def _add(self, size, count):
         """Draw and encode some more."""
@@ -76,11 +76,12 @@ class Pool:
                 return ids
 
     def batch(self, step):
-        """(latents, ids, lengths)."""
+        """(latents, ids, lengths); all processes take the same size at a step."""
         weights = [size[3] for size in SIZES]
-        width, height, count = self.rng.choices(SIZES, weights)[0][:3]
+        width, height, count = random.Random(SEED * 19 + step).choices(SIZES, weights)[0][:3]
+        count = max(1, count // self.ranks)
         ring = self.rings.get((width, height), [])
-        self._add((width, height), FIRST if not ring else max(1, round(count * FRESH)))
+        self._add((width, height), FIRST * count if not ring else max(1, round(count * FRESH)))
         ring = self.rings[width, height]
         chosen = self.rng.choices(ring, k=count)
         long = step % LONG_EVERY == 0

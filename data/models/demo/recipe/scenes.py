@@ -101,7 +101,7 @@ def compose_plain(rng):
     if background and rng.random() < 0.08:
         background = rng.choice(list(SHADES))
     chance = rng.random()
-    if chance < 0.52:
+    if chance < 0.45:
         scene = compose_single(rng, background)
     elif chance < 0.78:
         scene = compose_several(rng, background)

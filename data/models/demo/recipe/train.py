@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Trains the demo model from nothing and writes it: one command, which goes on where it stopped.
 
-Usage: train.py [--work FOLDER] [--to FOLDER] [--threads N] [--stages vae,base,...]
+Usage: train.py [--work FOLDER] [--to FOLDER] [--from FOLDER] [--threads N] [--stages vae,base,...] [--steps base=N,...]
 """
 
 import argparse
@@ -17,8 +17,10 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", default="work", help="where checkpoints and samples go")
     parser.add_argument("--to", help="the model folder to write at the end")
+    parser.add_argument("--from", dest="source", help="a model folder whose weights are trained on")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--stages", default=",".join(STAGES))
+    parser.add_argument("--steps", default="", help="other numbers of steps than the usual, as base=4000")
     return parser.parse_args()
 
 
@@ -27,19 +29,21 @@ def main():
     arguments = parse()
     os.environ["DEMO_WORK"] = str(Path(arguments.work).resolve())
     os.environ["DEMO_THREADS"] = str(arguments.threads)
-    # Threads that wait would otherwise keep a core busy that another may need.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import common
     import train_flow
     import train_vae
     common.setup()
+    steps = {stage: int(count) for stage, count in (
+        part.split("=") for part in arguments.steps.split(",") if part)}
+    if arguments.source:
+        import restore
+        restore.restore(arguments.source)
     for stage in arguments.stages.split(","):
-        if stage == "vae":
-            train_vae.train()
-        elif stage == "refine":
-            train_vae.refine()
+        train = {"vae": train_vae.train, "refine": train_vae.refine}.get(stage)
+        if train:
+            train(steps.get(stage))
         else:
-            train_flow.train(stage)
+            train_flow.train(stage, steps.get(stage))
     if arguments.to:
         import export
         export.export(arguments.to)
