@@ -229,6 +229,7 @@ opened_cb (GObject      *source,
       gui_task_fail (task, error);
       return;
     }
+  gui_task_resolve (task, zim_pipeline_get_model (pipeline));
   job = zim_pipeline_submit (pipeline, gui_task_get_params (task));
   gui_task_follow (task, job);
 }

@@ -414,7 +414,6 @@ create_row (gpointer item,
   gtk_actionable_set_action_name (GTK_ACTIONABLE (check), "settings.model");
   gtk_actionable_set_action_target (GTK_ACTIONABLE (check), "s", name);
   gtk_widget_set_valign (check, GTK_ALIGN_CENTER);
-  gtk_accessible_update_property (GTK_ACCESSIBLE (check), GTK_ACCESSIBLE_PROPERTY_LABEL, name, -1);
   adw_action_row_add_prefix (ADW_ACTION_ROW (row), check);
   adw_action_row_set_activatable_widget (ADW_ACTION_ROW (row), check);
   if (stored != NULL)

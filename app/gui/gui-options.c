@@ -72,6 +72,15 @@ measure (GuiOptions *self,
     gui_shape_measure (gui_shape_find (name), size > 0 ? size : model_side (self), width, height);
 }
 
+/* Whether the model, which may not be open yet, has to say how large its pictures are. */
+static gboolean
+is_models_own (GuiOptions *self)
+{
+  g_autofree char *name = g_settings_get_string (self->settings, "shape");
+
+  return g_settings_get_int (self->settings, "size") == 0 && gui_shape_find (name) != gui_shape_custom ();
+}
+
 /* Choices */
 
 static guint
@@ -98,6 +107,25 @@ show_model (GuiOptions *self)
   adw_combo_row_set_selected (self->model_row, find_string (models, name));
   gtk_widget_set_sensitive (GTK_WIDGET (self->model_row), g_list_model_get_n_items (models) > 0);
   self->updating = FALSE;
+}
+
+/* The row has a list of its own: it chooses another item when its list changes. */
+static void
+list_models (GuiOptions *self)
+{
+  GListModel *models = gui_session_get_models (self->session);
+  g_autoptr(GtkStringList) names = gtk_string_list_new (NULL);
+
+  for (guint i = 0; i < g_list_model_get_n_items (models); i++)
+    {
+      g_autoptr(GtkStringObject) item = g_list_model_get_item (models, i);
+
+      gtk_string_list_append (names, gtk_string_object_get_string (item));
+    }
+  self->updating = TRUE;
+  adw_combo_row_set_model (self->model_row, G_LIST_MODEL (names));
+  self->updating = FALSE;
+  show_model (self);
 }
 
 static void
@@ -330,13 +358,17 @@ gui_options_create_params (GuiOptions *self,
 
   if (!g_settings_get_boolean (self->settings, "seed-locked"))
     gui_options_draw_seed (self);
-  measure (self, &width, &height);
-  zim_params_set_size (params, width, height);
+  if (!is_models_own (self))
+    {
+      measure (self, &width, &height);
+      zim_params_set_size (params, width, height);
+    }
   zim_params_set_seed (params, g_settings_get_int64 (self->settings, "seed"));
   zim_params_set_n_images (params, g_settings_get_int (self->settings, "count"));
   if (steps > 0)
     zim_params_set_steps (params, steps);
-  if (gtk_widget_get_visible (self->guidance_row))
+  /* Of a model that is still being opened it is not known. */
+  if (get_model (self) == NULL || gtk_widget_get_visible (self->guidance_row))
     {
       if (guidance >= 0)
         zim_params_set_guidance (params, guidance);
@@ -428,18 +460,15 @@ gui_options_set_session (GuiOptions *self,
   self->settings = g_object_ref (gui_session_get_settings (session));
   list_sizes (self);
   bind (self);
-  self->updating = TRUE;
-  adw_combo_row_set_model (self->model_row, gui_session_get_models (session));
-  self->updating = FALSE;
-  g_signal_connect_object (gui_session_get_models (session), "items-changed", G_CALLBACK (show_model), self,
-                           G_CONNECT_SWAPPED | G_CONNECT_AFTER);
+  g_signal_connect_object (gui_session_get_models (session), "items-changed", G_CALLBACK (list_models), self,
+                           G_CONNECT_SWAPPED);
   g_signal_connect_object (gui_session_get_devices (session), "items-changed", G_CALLBACK (list_devices), self,
                            G_CONNECT_SWAPPED);
   g_signal_connect_object (gui_session_get_generator (session), "notify::model", G_CALLBACK (show_defaults), self,
                            G_CONNECT_SWAPPED);
   g_signal_connect_object (self->settings, "changed", G_CALLBACK (setting_changed_cb), self, G_CONNECT_SWAPPED);
   list_devices (self);
-  show_model (self);
+  list_models (self);
   show_lock (self);
   show_defaults (self);
 }

@@ -17,7 +17,8 @@ G_DECLARE_FINAL_TYPE (GuiOptions, gui_options, GUI, OPTIONS, AdwBin)
 
 void       gui_options_set_session   (GuiOptions  *self,
                                       GuiSession  *session);
-/* What is set, with the prompt. Unless the seed is kept, a new one is drawn and shown. (transfer full) */
+/* What is set, with the prompt; without a size if that is the model’s. Unless the seed is kept, a new one is drawn and
+ * shown. (transfer full) */
 ZimParams *gui_options_create_params (GuiOptions  *self,
                                       const char  *prompt);
 /* Sets what a picture was made with, and keeps its seed. */

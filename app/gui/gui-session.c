@@ -7,7 +7,11 @@
 
 #include "gui-session.h"
 
-#include <glib/gi18n.h>
+#include <string.h>
+
+#include "gui-shape.h"
+
+#define LATEST ":latest"
 
 struct _GuiSession
 {
@@ -105,8 +109,12 @@ list_models (GuiSession *self)
   for (guint i = 0; i < n; i++)
     {
       g_autoptr(ZimStoredModel) model = g_list_model_get_item (G_LIST_MODEL (self->store), i);
+      g_autofree char *name = g_strdup (zim_stored_model_get_name (model));
 
-      g_strv_builder_add (builder, zim_stored_model_get_name (model));
+      /* What every name without a tag has need not be read. */
+      if (g_str_has_suffix (name, LATEST))
+        name[strlen (name) - strlen (LATEST)] = '\0';
+      g_strv_builder_add (builder, name);
     }
   if (self->has_demo)
     g_strv_builder_add (builder, GUI_DEMO_MODEL);
@@ -240,8 +248,10 @@ gui_session_add_task (GuiSession *self,
                       const char *model)
 {
   g_autofree char *device = g_settings_get_string (self->settings, "device");
+  g_autofree char *shape = g_settings_get_string (self->settings, "shape");
   g_autoptr(GuiTask) task = gui_task_new (params, model, device, g_settings_get_boolean (self->settings, "preview"));
 
+  gui_task_set_shape (task, gui_shape_find (shape));
   g_signal_connect_object (gui_task_get_images (task), "items-changed", G_CALLBACK (images_cb), self, 0);
   gui_queue_add (self->queue, task);
 }

@@ -10,8 +10,10 @@
 #include "gui-task.h"
 
 #include <glib/gi18n.h>
+#include <math.h>
 
 #include "app-format.h"
+#include "gui-shape.h"
 
 #define PREVIEW_SIZE 256 /* pixels of the longer side */
 
@@ -23,6 +25,7 @@ struct _GuiTask
   char         *model;
   char         *device;
   gboolean      wants_preview;
+  guint         shape;
   GCancellable *cancellable;
   ZimJob       *job;     /* NULL until the generator has begun */
   ZimJobState   state;
@@ -238,6 +241,26 @@ set_state (GuiTask     *self,
     return;
   self->state = state;
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_STATE]);
+}
+
+void
+gui_task_set_shape (GuiTask *self,
+                    guint    shape)
+{
+  self->shape = shape;
+}
+
+void
+gui_task_resolve (GuiTask  *self,
+                  ZimModel *model)
+{
+  double side = sqrt ((double) zim_model_get_default_width (model) * zim_model_get_default_height (model));
+  int width, height;
+
+  if (zim_params_get_width (self->params) > 0)
+    return;
+  gui_shape_measure (self->shape, side, &width, &height);
+  zim_params_set_size (self->params, width, height);
 }
 
 void

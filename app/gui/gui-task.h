@@ -35,7 +35,13 @@ GCancellable *gui_task_get_cancellable (GuiTask   *self);
 char         *gui_task_describe     (GuiTask      *self);
 void          gui_task_cancel       (GuiTask      *self);
 
-/* For generators: the task is running, becomes what the job is, or ends with an error, which it takes. */
+/* The shape of the pictures, if their parameters have no size: that is the model’s then. */
+void          gui_task_set_shape    (GuiTask      *self,
+                                     guint         shape);
+
+/* For generators: the task has its model and so all parameters, is running, becomes what the job is, or ends with an error, which it takes. */
+void          gui_task_resolve      (GuiTask      *self,
+                                     ZimModel     *model);
 void          gui_task_begin        (GuiTask      *self);
 void          gui_task_follow       (GuiTask      *self,
                                      ZimJob       *job);

@@ -87,6 +87,16 @@ gui_test_init (int    *argc,
 }
 
 const char *
+gui_test_get_model (void)
+{
+  static char *model;
+
+  if (model == NULL)
+    model = g_build_filename (home, "data-dir", "zimage", "models", "demo", NULL);
+  return model;
+}
+
+const char *
 gui_test_get_folder (void)
 {
   static char *folder;
@@ -108,6 +118,7 @@ gui_test_reset (void)
   for (guint i = 0; keys[i] != NULL; i++)
     g_settings_reset (settings, keys[i]);
   g_settings_set_string (settings, "folder", gui_test_get_folder ());
+  g_settings_set_boolean (settings, "notify", FALSE); /* nobody shows them here, of which GLib warns */
   remove_tree (gui_test_get_folder ());
 }
 

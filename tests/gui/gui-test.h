@@ -22,6 +22,7 @@ void       gui_test_init         (int            *argc,
 void       gui_test_reset        (void);
 void       gui_test_choose_demo  (void);
 const char *gui_test_get_folder  (void); /* of the pictures */
+const char *gui_test_get_model   (void); /* the folder of the demo model */
 /* Starts the application with a command line, ended by NULL, runs the script in its main loop and ends it. */
 void       gui_test_run          (GuiScript       script,
                                   gpointer        data,
