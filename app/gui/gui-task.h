@@ -39,7 +39,8 @@ void          gui_task_cancel       (GuiTask      *self);
 void          gui_task_set_shape    (GuiTask      *self,
                                      guint         shape);
 
-/* For generators: the task has its model and so all parameters, is running, becomes what the job is, or ends with an error, which it takes. */
+/* For generators: the task has its model and so all parameters, is running, becomes what the job is, or ends with an
+ * error, which it takes. */
 void          gui_task_resolve      (GuiTask      *self,
                                      ZimModel     *model);
 void          gui_task_begin        (GuiTask      *self);

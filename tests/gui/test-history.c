@@ -510,7 +510,8 @@ count_thumbs (GtkWidget *widget)
 {
   guint n = GUI_IS_THUMB (widget);
 
-  for (GtkWidget *child = gtk_widget_get_first_child (widget); child != NULL; child = gtk_widget_get_next_sibling (child))
+  for (GtkWidget *child = gtk_widget_get_first_child (widget); child != NULL;
+       child = gtk_widget_get_next_sibling (child))
     n += count_thumbs (child);
   return n;
 }
