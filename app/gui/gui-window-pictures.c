@@ -247,8 +247,8 @@ static void
 offer_undo (GuiWindow *self,
             GPtrArray *removed)
 {
-  const char *format = ngettext ("%u picture moved to the trash", "%u pictures moved to the trash", removed->len);
-  g_autofree char *title = g_strdup_printf (format, removed->len);
+  g_autofree char *title = g_strdup_printf (
+    ngettext ("%u picture moved to the trash", "%u pictures moved to the trash", removed->len), removed->len);
   AdwToast *toast = adw_toast_new (title);
 
   if (self->undo_toast != NULL)
