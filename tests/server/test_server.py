@@ -968,6 +968,16 @@ class Keys(Keyed):
         self.assertEqual(self.server.get('/' + path).status, 200)
         self.assertNotIn('secret', '\n'.join(self.server.lines))
 
+    def test_turns(self):
+        """One who has many jobs does not keep another waiting for all of them."""
+        mine, other = ({'Authorization': f'Bearer secret-{number}'} for number in (1, 2))
+        jobs = [(self.server.post('/api/jobs', LONG, headers=headers).json['id'], headers)
+                for headers in (mine, mine, mine, other)]
+        places = [self.server.get(f'/api/jobs/{job}', headers=headers).json['position'] for job, headers in jobs]
+        for job, headers in jobs:
+            self.server.delete(f'/api/jobs/{job}', headers=headers)
+        self.assertEqual(places, [0, 2, 3, 1])
+
 
 class Models(ServerCase):
     ARGS = ['--memory', '60M']
