@@ -360,17 +360,18 @@ store (Build     *build,
   ZimTensor *buffer;
 
   if (step == map->height)
-    buffer = map_rows (build, map, 0, map->height);
-  else if (over != NULL && over->buffer != NULL && over->cols == map->cols && over->above >= reach)
-    buffer = over->buffer;
+    {
+      map->buffer = map_rows (build, map, 0, map->height);
+      return;
+    }
+  if (over != NULL && over->buffer != NULL && over->cols == map->cols && over->above >= reach)
+    {
+      buffer = over->buffer;
+      above = over->above - reach;
+    }
   else
     buffer = zim_program_empty (build->p, (map->height + above) * map->width, map->cols);
-
-  if (step == map->height)
-    above = 0;
-  else if (over != NULL && buffer == over->buffer)
-    above = over->above - reach;
-  for (gint64 first = 0; step < map->height && first < map->height; first += step)
+  for (gint64 first = 0; first < map->height; first += step)
     {
       gint64 n = MIN (step, map->height - first);
 
