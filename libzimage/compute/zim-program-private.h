@@ -228,8 +228,8 @@ ZimTensor    *zim_program_layer_norm   (ZimProgram         *self,
 /* Group norm in three parts, of which the first and the last may be done a few rows at a time: the result is the same,
  * to the bit, as long as the blocks are the same. x: [height · width, channels]
  *
- * For each block of `block` rows of x and each channel: Σ (x − shift) and Σ (x − shift)², each as two floats that are to
- * be added. shift: [1, channels], near to x; sums: [blocks, 4 · channels], filled. */
+ * For each block of `block` rows of x and each channel: Σ (x − shift) and Σ (x − shift)², each as two floats that are
+ * to be added. shift: [1, channels], near to x; sums: [blocks, 4 · channels], filled. */
 void          zim_program_group_sums   (ZimProgram         *self,
                                         ZimTensor          *x,
                                         ZimTensor          *shift,
