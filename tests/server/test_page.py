@@ -145,18 +145,19 @@ class Page(ServerCase):
                 self.assertGreaterEqual(self.contrast('.hint', '.card'), 4.5)
                 self.assertGreaterEqual(self.contrast('#form label', '.card'), 4.5)
                 self.assertGreaterEqual(self.contrast('#make', '#make'), 4.5)
+                self.assertGreaterEqual(self.contrast('#seed', '#seed', '::placeholder'), 4.5)
                 self.screenshot(f'{name}-{"dark" if dark else "light"}')
 
-    def contrast(self, text, ground):
-        """As the WCAG have it, of the colours of two elements."""
-        return self.browser.evaluate('''((text, ground) => {
+    def contrast(self, text, ground, part=''):
+        """As the WCAG have it, of the colours of two elements, or a part of the first."""
+        return self.browser.evaluate('''((text, ground, part) => {
             const light = colour => colour.match(/[\\d.]+/g).slice(0, 3).map(x => x / 255)
               .map(x => x <= 0.03928 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4)
               .reduce((sum, x, i) => sum + x * [0.2126, 0.7152, 0.0722][i], 0);
-            const a = light(getComputedStyle(document.querySelector(text)).color);
+            const a = light(getComputedStyle(document.querySelector(text), part).color);
             const b = light(getComputedStyle(document.querySelector(ground)).backgroundColor);
             return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-          })''' + f'({text!r}, {ground!r})')
+          })''' + f'({text!r}, {ground!r}, {part!r})')
 
     def test_nothing_from_elsewhere(self):
         names = self.browser.evaluate('performance.getEntriesByType("resource").map(entry => entry.name)')
