@@ -1,8 +1,8 @@
 /* zim-memory-plan-private.h: what of a run is on the device when, decided before it begins
  *
  * A run has three stages, each with the weights of one network: text encoder, transformer, decoder. The plan is made
- * from the sizes of their compiled programs, to the byte, and the backend keeps to it. The decoder's program is compiled
- * for each way to tile the picture: weights stay as long as any of them makes room.
+ * from the sizes of their compiled programs, to the byte, and the backend keeps to it. The decoder's program is
+ * compiled for each way to tile the picture: weights stay as long as any of them makes room.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -198,8 +198,8 @@ zim_autoencoder_get_channels (ZimAutoencoder *self)
 
 /* Feature maps
  *
- * A map says how its rows of pixels are made from those of others. They are recorded when somebody asks for them: all at
- * once, or in a tiled picture band by band, with the rows beside the band that its convolutions reach. A map that is
+ * A map says how its rows of pixels are made from those of others. They are recorded when somebody asks for them: all
+ * at once, or in a tiled picture band by band, with the rows beside the band that its convolutions reach. A map that is
  * stored is asked but once. Bands consist of whole blocks of group norm's sums, so that the numbers are the same. */
 
 #define MIN_BLOCK 512 /* pixels that group norm sums up at once, in whole rows */
@@ -347,8 +347,8 @@ map_rows (Build  *build,
   return rows_of (build, map, map->band, first - map->band_first, n);
 }
 
-/* Makes all rows, in a buffer with `above` rows more or in place of those of another map: each band comes to lie `reach`
- * rows above its own place, over rows that no later band reads. */
+/* Makes all rows, in a buffer with `above` rows more or in place of those of another map: each band comes to lie
+ * `reach` rows above its own place, over rows that no later band reads. */
 static void
 store (Build     *build,
        Map       *map,

@@ -16,8 +16,8 @@ typedef struct {
   guint       width;
 } Picture;
 
-/* Rows of few and of many pixels; numbers of rows that bands do not divide; all channels alike and not. The first one on
- * Vulkan, too. */
+/* Rows of few and of many pixels; numbers of rows that bands do not divide; all channels alike and not. The first one
+ * on Vulkan, too. */
 static const Picture pictures[] = {
   { "decode-small", 5, 8 },
   { "decode-even", 8, 4 },
@@ -111,7 +111,8 @@ add_runs (const char *device,
   for (guint i = 0; i < n_pictures; i++)
     for (ZimPrecision precision = ZIM_PRECISION_F32; precision <= ZIM_PRECISION_F16; precision++)
       {
-        g_autofree char *path = g_strdup_printf ("/tiling/%s/%s/%s", pictures[i].fixture, device, precisions[precision]);
+        g_autofree char *path = g_strdup_printf ("/tiling/%s/%s/%s", pictures[i].fixture, device,
+                                                 precisions[precision]);
         Run *run = g_new (Run, 1);
 
         *run = (Run) { &pictures[i], precision, is_vulkan };

@@ -369,8 +369,8 @@ assert_decoder (ZimJob     *job,
   g_assert_cmpstr (decoder, ==, expected);
 }
 
-/* Where decoding takes the most, a byte less than all has the picture tiled, and tiled finer, before any weights go. The
- * picture is the same. */
+/* Where decoding takes the most, a byte less than all has the picture tiled, and tiled finer, before any weights go.
+ * The picture is the same. */
 static void
 test_tiling (Fixture       *fixture,
              gconstpointer  data)
