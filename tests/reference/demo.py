@@ -5,6 +5,7 @@
     python demo.py
 """
 
+import json
 from pathlib import Path
 
 import torch
@@ -25,9 +26,11 @@ def main():
     """Writes the pictures, their prompts in them."""
     pipeline = ZImagePipeline.from_pretrained(MODEL, torch_dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
+    defaults = json.loads((MODEL / "zimage.json").read_text(encoding="utf-8"))
     TO.mkdir(exist_ok=True)
     for name, prompt, seed in PICTURES:
-        image = pipeline(prompt, width=128, height=128, num_inference_steps=8, guidance_scale=0.0,
+        image = pipeline(prompt, width=defaults["width"], height=defaults["height"],
+                         num_inference_steps=defaults["steps"], guidance_scale=defaults["guidance"],
                          generator=torch.Generator().manual_seed(seed)).images[0]
         info = PngInfo()
         info.add_text("prompt", prompt)
