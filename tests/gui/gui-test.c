@@ -11,6 +11,7 @@
 #include <glib/gstdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #define TIMEOUT 30 /* seconds */
 
@@ -34,14 +35,10 @@ set_folder (const char *variable,
   g_setenv (variable, path, TRUE);
 }
 
-/* The demo model is where an installed one would be. */
 static void
-make_model (void)
+make_tiny_model (const char *path)
 {
-  g_autofree char *parent = make_folder ("data-dir/zimage/models");
-  g_autofree char *model = g_build_filename (parent, "demo", NULL);
-  g_autofree char *dirs = g_strconcat (home, "/data-dir:/usr/local/share:/usr/share", NULL);
-  const char *const argv[] = { g_getenv ("MAKE_TINY_MODEL"), "--size", "small", model, NULL };
+  const char *const argv[] = { g_getenv ("MAKE_TINY_MODEL"), "--size", "small", path, NULL };
   g_autoptr(GError) error = NULL;
   int status;
 
@@ -50,6 +47,21 @@ make_model (void)
   g_assert_no_error (error);
   g_spawn_check_wait_status (status, &error);
   g_assert_no_error (error);
+}
+
+/* The demo model is where an installed one would be: a tiny one, or that of GUI_TEST_MODEL, for pictures to look at. */
+static void
+make_model (void)
+{
+  g_autofree char *parent = make_folder ("data-dir/zimage/models");
+  g_autofree char *model = g_build_filename (parent, "demo", NULL);
+  g_autofree char *dirs = g_strconcat (home, "/data-dir:/usr/local/share:/usr/share", NULL);
+  const char *real = g_getenv ("GUI_TEST_MODEL");
+
+  if (real != NULL)
+    g_assert_no_errno (symlink (real, model));
+  else
+    make_tiny_model (model);
   g_setenv ("XDG_DATA_DIRS", dirs, TRUE);
 }
 

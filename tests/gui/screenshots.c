@@ -70,10 +70,9 @@ use (GuiApplication *application,
 
   shoot (window, "empty");
   g_settings_set_int (gui_session_get_settings (session), "steps", 40);
-  g_settings_set_int (gui_session_get_settings (session), "size", 256);
   g_settings_set_int (gui_session_get_settings (session), "count", 3);
-  gui_window_generate (window, "a red fox in the snow");
-  gui_window_generate (window, "a lighthouse in a storm, oil on canvas");
+  gui_window_generate (window, "a rainbow over a meadow");
+  gui_window_generate (window, "a sunset over mountains");
   gui_test_wait (has_preview, session);
   shoot (window, "generating");
   gui_test_wait (is_idle, session);
@@ -107,7 +106,7 @@ narrow (GuiApplication *application,
 
   wait_a_little (500);
   shoot (window, "narrow-empty");
-  gui_window_generate (window, "a red fox in the snow");
+  gui_window_generate (window, "a sunset over mountains");
   gui_test_wait (is_idle, session);
   wait_a_little (800);
   shoot (window, "narrow");
@@ -129,7 +128,7 @@ rtl (GuiApplication *application,
   GuiSession *session = gui_application_get_session (application);
   GuiWindow *window = gui_test_get_window (application);
 
-  gui_window_generate (window, "a red fox in the snow");
+  gui_window_generate (window, "a sunset over mountains");
   gui_test_wait (is_idle, session);
   wait_a_little (800);
   shoot (window, "rtl");
