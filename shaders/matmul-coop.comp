@@ -8,15 +8,7 @@
  */
 
 #version 460
-#extension GL_KHR_cooperative_matrix : require
-#extension GL_KHR_memory_scope_semantics : require
-#extension GL_KHR_shader_subgroup_basic : require
-#ifdef ZIM_BF16
-#extension GL_EXT_bfloat16 : require
-#extension GL_EXT_shader_explicit_arithmetic_types_int16 : require
-#else
-#extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
-#endif
+#include "coop.glsl"
 #include "matmul-coop.interface.glsl"
 #include "common.glsl"
 #include "codes.glsl"
@@ -52,14 +44,6 @@ push float scale;
 push float unscale;
 #endif
 
-#ifdef ZIM_BF16
-#define OPERAND_TYPE bfloat16_t
-#define OPERAND_DTYPE DTYPE_BF16
-#else
-#define OPERAND_TYPE float16_t
-#define OPERAND_DTYPE DTYPE_F16
-#endif
-
 const uint BLOCK_K = 32;
 const uint OCTETS = BLOCK_K / 8; /* eight operands are what is moved at once */
 const uint PITCH = OCTETS + 1;   /* octets of eight rows fall into different banks */
@@ -79,24 +63,6 @@ vec4 next_a[2 * A_EACH];
 uvec4 next_b[2 * B_EACH]; /* as they are stored */
 
 coopmat<float, gl_ScopeSubgroup, MATRIX_ROWS, MATRIX_COLS, gl_MatrixUseAccumulator> sums[DOWN * ACROSS];
-
-/* Two operands of a word */
-uint
-pack (vec2 values)
-{
-#ifdef ZIM_BF16
-  return pack32 (bfloat16BitsToUintEXT (bf16vec2 (values)));
-#else
-  return packFloat2x16 (f16vec2 (values));
-#endif
-}
-
-uvec4
-pack (vec4 low,
-      vec4 high)
-{
-  return uvec4 (pack (low.xy), pack (low.zw), pack (high.xy), pack (high.zw));
-}
 
 vec4
 load_x (uint row,

@@ -74,6 +74,10 @@ typedef struct {
   guint32 values[ZIM_VK_MAX_CONSTANTS];
 } ZimVkProductConstants;
 
+/* The device's matrices of the operands, NULL if there are none, and how many subgroups are best to work with them. */
+const ZimVkMatrix  *zim_vk_find_matrix   (const ZimVkSetup *setup);
+guint               zim_vk_count_subgroups (const ZimVkSetup *setup);
+
 /* The best that the device has for products of these sizes. */
 const ZimVkProduct *zim_vk_choose_matmul (const ZimVkSetup *setup,
                                           gint64            rows,

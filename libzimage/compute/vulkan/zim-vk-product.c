@@ -38,9 +38,8 @@ G_STATIC_ASSERT (sizeof (ZimVkMatmulPush) == sizeof (ZimVkMatmulCoopPush));
 static const ZimVkProduct f16_matmuls[N_TILES] = COOPS ("f16 matrices", &zim_vk_matmul_coop_f16);
 static const ZimVkProduct bf16_matmuls[N_TILES] = COOPS ("bf16 matrices", &zim_vk_matmul_coop_bf16);
 
-/* The device's matrices of the operands; NULL if there are none. */
-static const ZimVkMatrix *
-find_matrix (const ZimVkSetup *setup)
+const ZimVkMatrix *
+zim_vk_find_matrix (const ZimVkSetup *setup)
 {
   const ZimVkCoop *coop = &setup->device->physical->coop;
 
@@ -54,7 +53,7 @@ find_matrix (const ZimVkSetup *setup)
 static const ZimVkProduct *
 list_matmuls (const ZimVkSetup *setup)
 {
-  if (find_matrix (setup) == NULL)
+  if (zim_vk_find_matrix (setup) == NULL)
     return matmuls;
   return setup->operand == ZIM_VK_OPERAND_BF16 ? bf16_matmuls : f16_matmuls;
 }
@@ -64,8 +63,8 @@ list_matmuls (const ZimVkSetup *setup)
 #define MAX_SUBGROUPS 8
 #define MAX_SUMS_EACH 128
 
-static guint
-count_subgroups (const ZimVkSetup *setup)
+guint
+zim_vk_count_subgroups (const ZimVkSetup *setup)
 {
   return MIN (MAX_INVOCATIONS / MAX (setup->device->physical->coop.subgroup_size, 1), MAX_SUBGROUPS);
 }
@@ -75,9 +74,9 @@ static const ZimVkProduct *
 largest (const ZimVkSetup *setup)
 {
   const ZimVkProduct *list = list_matmuls (setup);
-  guint group_size = count_subgroups (setup) * setup->device->physical->coop.subgroup_size;
+  guint group_size = zim_vk_count_subgroups (setup) * setup->device->physical->coop.subgroup_size;
 
-  if (find_matrix (setup) != NULL && list[LARGE].tile_rows * list[LARGE].tile_cols > MAX_SUMS_EACH * group_size)
+  if (zim_vk_find_matrix (setup) != NULL && list[LARGE].tile_rows * list[LARGE].tile_cols > MAX_SUMS_EACH * group_size)
     return &list[MEDIUM];
   return &list[LARGE];
 }
@@ -90,8 +89,8 @@ zim_vk_matmul_constants (const ZimVkSetup      *setup,
                          gboolean               has_bias,
                          ZimVkProductConstants *constants)
 {
-  const ZimVkMatrix *matrix = find_matrix (setup);
-  guint n = count_subgroups (setup);
+  const ZimVkMatrix *matrix = zim_vk_find_matrix (setup);
+  guint n = zim_vk_count_subgroups (setup);
   ZimVkMatmulConstants plain = {
     product->group_size, product->tile_rows, product->tile_cols, product->rows_each, product->cols_each,
     format->dtype, format->codes, setup->operand, is_aligned, has_bias,
