@@ -1,10 +1,10 @@
 /* attention-coop.comp: softmax (q · kᵀ / √d) · v of one range of rows with the device's cooperative matrices
  *
- * What attention.comp makes. A group walks over the keys in blocks of 32 for as many queries as it has parts, each of the
- * rows of a matrix. A part has one subgroup, or for wide heads several, of which each has a slice of the columns: of q
- * and k it makes a share of the logits, which all of them add up, and of v its own columns of the result. Queries and
- * results stay in registers, a block's keys and then its values lie in shared memory, and a subgroup's logits, numerators
- * and factors in a patch of it. Sums are f32.
+ * What attention.comp makes. A group walks over the keys in blocks of 32 for as many queries as it has parts, each
+ * of the rows of a matrix. A part has one subgroup, or for wide heads several, of which each has a slice of the
+ * columns: of q and k it makes a share of the logits, which all of them add up, and of v its own columns of the
+ * result. Queries and results stay in registers, a block's keys and then its values lie in shared memory, and a
+ * subgroup's logits, numerators and factors in a patch of it. Sums are f32.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
