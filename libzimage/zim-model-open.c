@@ -174,6 +174,27 @@ open_name (const char    *name,
 }
 
 /**
+ * zim_model_is_installed:
+ * @name: the name of a model
+ *
+ * Tells whether a model of that name is installed with a program, in the data folder of the library’s own prefix or in
+ * one of `XDG_DATA_DIRS`. [ctor@ZImage.Model.open] opens it, unless the user’s [class@ZImage.Store] has one of that
+ * name.
+ *
+ * Returns: whether there is one
+ */
+gboolean
+zim_model_is_installed (const char *name)
+{
+  g_autofree char *path = NULL;
+
+  g_return_val_if_fail (name != NULL, FALSE);
+
+  path = find_installed (name);
+  return path != NULL;
+}
+
+/**
  * zim_model_open: (constructor)
  * @name: a path if it starts with `/`, `./`, `../` or `~` or ends in `.safetensors` or `.gguf`; else the name of a
  *   model in the user’s [class@ZImage.Store], else of one that is installed with a program, else an existing folder

@@ -68,6 +68,9 @@ ZimModel   *zim_model_open_files_finish    (GAsyncResult         *result,
                                             GError              **error);
 
 ZIM_AVAILABLE_IN_ALL
+gboolean    zim_model_is_installed         (const char           *name);
+
+ZIM_AVAILABLE_IN_ALL
 const char *zim_model_get_name             (ZimModel             *self);
 ZIM_AVAILABLE_IN_ALL
 const char *zim_model_get_path             (ZimModel             *self);

@@ -82,23 +82,6 @@ history_failed_cb (GuiHistory *history,
 
 /* Models and devices */
 
-/* Where the library finds a model of that name too. */
-static gboolean
-is_installed (const char *name)
-{
-  const char *const *dirs = g_get_system_data_dirs ();
-  g_autofree char *own = g_build_filename (ZIM_DATADIR, "zimage", "models", name, "model_index.json", NULL);
-  gboolean found = g_file_test (own, G_FILE_TEST_EXISTS);
-
-  for (guint i = 0; dirs[i] != NULL && !found; i++)
-    {
-      g_autofree char *path = g_build_filename (dirs[i], "zimage", "models", name, "model_index.json", NULL);
-
-      found = g_file_test (path, G_FILE_TEST_EXISTS);
-    }
-  return found;
-}
-
 static void
 list_models (GuiSession *self)
 {
@@ -266,7 +249,7 @@ gui_session_init (GuiSession *self)
   self->generator = gui_generator_new ();
   self->queue = gui_queue_new (self->generator);
   self->history = gui_history_new ();
-  self->has_demo = is_installed (GUI_DEMO_MODEL);
+  self->has_demo = zim_model_is_installed (GUI_DEMO_MODEL);
 
   g_signal_connect_object (self->history, "failed", G_CALLBACK (history_failed_cb), self, 0);
   g_signal_connect_object (self->store, "items-changed", G_CALLBACK (list_models), self, G_CONNECT_SWAPPED);

@@ -98,6 +98,8 @@ class Model(unittest.TestCase):
         self.assertEqual(caught.exception.domain, "zim-error-quark")
         self.assertTrue(caught.exception.matches(ZImage.Error.quark(), ZImage.Error.NOT_FOUND))
         self.assertIn("nothing", caught.exception.message)
+        self.assertFalse(ZImage.Model.is_installed("nothing"))
+        self.assertFalse(ZImage.Model.is_installed("../models"))
 
 
 class Device(unittest.TestCase):
