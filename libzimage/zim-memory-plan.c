@@ -53,22 +53,32 @@ compile (ZimMemoryPlan         *plan,
                                       request->precision, request->n_steps, request->keep_named, error));
 }
 
-/* The decoder tiled in one way, and as it is asked for previews, which are small. */
+/* The decoder tiled in each way, and as it is asked for previews, which are small. */
 static gboolean
-compile_decoder (ZimMemoryPlan         *plan,
-                 const ZimPlanRequest  *request,
-                 ZimTiling              tiling,
-                 GError               **error)
+compile_decoders (ZimMemoryPlan         *plan,
+                  const ZimPlanRequest  *request,
+                  GError               **error)
 {
   ZimAutoencoder *autoencoder = _zim_model_get_autoencoder (request->model);
+  g_autoptr(ZimExecutable) preview = NULL;
 
-  return add (plan->decoders[tiling],
-              zim_autoencoder_compile (autoencoder, request->backend, request->precision, request->latent_height,
-                                       request->latent_width, tiling, request->keep_named, error)) &&
-         (!request->fits_preview ||
-          add (plan->decoders[tiling],
-               zim_autoencoder_compile (autoencoder, request->backend, request->precision, ZIM_PREVIEW_SIDE,
-                                        ZIM_PREVIEW_SIDE, ZIM_TILING_NONE, FALSE, error)));
+  if (request->fits_preview)
+    {
+      preview = zim_autoencoder_compile (autoencoder, request->backend, request->precision, ZIM_PREVIEW_SIDE,
+                                         ZIM_PREVIEW_SIDE, ZIM_TILING_NONE, FALSE, error);
+      if (preview == NULL)
+        return FALSE;
+    }
+  for (ZimTiling tiling = 0; tiling < ZIM_N_TILINGS; tiling++)
+    {
+      if (!add (plan->decoders[tiling],
+                zim_autoencoder_compile (autoencoder, request->backend, request->precision, request->latent_height,
+                                         request->latent_width, tiling, request->keep_named, error)))
+        return FALSE;
+      if (preview != NULL)
+        g_ptr_array_add (plan->decoders[tiling], g_object_ref (preview));
+    }
+  return TRUE;
 }
 
 static void
@@ -92,7 +102,7 @@ zim_memory_plan_init (ZimMemoryPlan         *plan,
     plan->executables[i] = g_ptr_array_new_with_free_func (g_object_unref);
   for (guint i = 0; i < ZIM_N_TILINGS; i++)
     plan->decoders[i] = g_ptr_array_new_with_free_func (g_object_unref);
-  if (!compile (plan, request, error))
+  if (!compile (plan, request, error) || !compile_decoders (plan, request, error))
     return FALSE;
   for (guint i = ZIM_PLAN_ENCODE; i < ZIM_PLAN_DECODE; i++)
     zim_backend_measure (request->backend, plan->executables[i], &needs[i]);
@@ -100,8 +110,6 @@ zim_memory_plan_init (ZimMemoryPlan         *plan,
     {
       ZimNeeds *decoder = &plan->decoder_needs[i];
 
-      if (!compile_decoder (plan, request, i, error))
-        return FALSE;
       zim_backend_measure (request->backend, plan->decoders[i], decoder);
       /* The denoisers are there until the last picture is decoded. */
       decoder->own += needs[ZIM_PLAN_DENOISE].own;
