@@ -6,63 +6,59 @@
 #include "config.h"
 
 #include "diffusion/zim-autoencoder-private.h"
+#include "diffusion/zim-feature-map-private.h"
 #include "diffusion/zim-weights-private.h"
 
 #define GROUP_NORM_EPS 1e-6f /* resnet_eps of the reference's decoder */
 #define MAX_BLOCKS G_N_ELEMENTS (((ZimAutoencoderConfig *) NULL)->block_out_channels)
 
 typedef struct {
-  const ZimWeight *weight;
-  const ZimWeight *bias;
-} Affine;
-
-typedef struct {
-  Affine norm1, conv1, norm2, conv2;
-  Affine shortcut; /* a 1 × 1 convolution, where the channels change */
+  ZimAffine norm1, conv1, norm2, conv2;
+  ZimAffine shortcut; /* a 1 × 1 convolution, where the channels change */
 } Resnet;
 
 typedef struct {
-  Affine norm, out;
+  ZimAffine norm, out;
   const ZimWeight *qkv[3];
   const ZimWeight *qkv_bias[3];
 } Attention;
 
 typedef struct {
   Resnet *resnets; /* layers_per_block + 1 */
-  Affine  upsampler;
+  ZimAffine  upsampler;
 } UpBlock;
 
 struct _ZimAutoencoder {
   ZimCheckpoint        *checkpoint;
   ZimAutoencoderConfig  config;
-  Affine                post_quant; /* 1 × 1, rare */
-  Affine                conv_in;
+  ZimAffine                post_quant; /* 1 × 1, rare */
+  ZimAffine                conv_in;
   Resnet                mid[2];
   Attention             attention;
   UpBlock               up[MAX_BLOCKS];
-  Affine                norm_out;
-  Affine                conv_out;
+  ZimAffine                norm_out;
+  ZimAffine                conv_out;
 };
 
 /* Weights */
 
-static Affine
+static ZimAffine
 collect_norm (ZimWeights *weights,
               gint64      channels,
               const char *name)
 {
-  return (Affine) { zim_weights_vector (weights, channels, "%s.weight", name),
+  return (ZimAffine) { zim_weights_vector (weights, channels, "%s.weight", name),
                     zim_weights_vector (weights, channels, "%s.bias", name) };
 }
 
-static Affine
+static ZimAffine
 collect_conv (ZimWeights *weights,
               gint64      out,
               gint64      in,
               gint64      k,
               const char *name)
 {
-  return (Affine) { zim_weights_kernel (weights, out, in, k, "%s.weight", name),
+  return (ZimAffine) { zim_weights_kernel (weights, out, in, k, "%s.weight", name),
                     zim_weights_vector (weights, out, "%s.bias", name) };
 }
 
@@ -196,288 +192,62 @@ zim_autoencoder_get_channels (ZimAutoencoder *self)
   return self->config.latent_channels;
 }
 
-/* Feature maps
- *
- * A map says how its rows of pixels are made from those of others. They are recorded when somebody asks for them: all
- * at once, or in a tiled picture band by band, with the rows beside the band that its convolutions reach. A map that is
- * stored is asked but once. Bands consist of whole blocks of group norm's sums, so that the numbers are the same. */
+/* Decoding */
 
-#define MIN_BLOCK 512 /* pixels that group norm sums up at once, in whole rows */
-#define N_BANDS 16
-#define N_TILED 2     /* blocks, the last ones: their maps take nearly all of the memory */
-#define REACH 1       /* rows that a 3 × 3 convolution reads above and below its own */
-
-typedef struct _Map Map;
-
-struct _Map {
-  gint64        height;
-  gint64        width;
-  gint64        cols;
-  Map          *sources[2];  /* (nullable): of a sum, there are two; of a stored map, none */
-  const Affine *conv;        /* (nullable) */
-  guint         pad;
-  gboolean      upsample;
-  ZimTensor    *factors;     /* (nullable): of a norm */
-  gboolean      silu;
-  ZimTensor    *buffer;      /* (nullable): of a stored map, which begins with the row `above` of it */
-  gint64        above;
-  ZimTensor    *band;        /* (nullable): the rows that were made last */
-  gint64        band_first;
-  gint64        band_rows;
-};
+#define N_TILED 2 /* blocks, the last ones: their maps take nearly all of the memory */
+#define REACH 1   /* rows that a 3 × 3 convolution reads above and below its own */
 
 typedef struct {
   ZimAutoencoder *self;
-  ZimProgram     *p;
+  ZimMaps         maps;
   gboolean        keep_named;
   ZimTiling       tiling; /* of the block at work */
-  GPtrArray      *maps;   /* of Map */
 } Build;
-
-static Map *
-map_new (Build  *build,
-         gint64  height,
-         gint64  width,
-         gint64  cols)
-{
-  Map *map = g_new0 (Map, 1);
-
-  map->height = height;
-  map->width = width;
-  map->cols = cols;
-  g_ptr_array_add (build->maps, map);
-  return map;
-}
-
-/* One whose rows lie in a tensor */
-static Map *
-map_of_tensor (Build     *build,
-               ZimTensor *x,
-               gint64     height,
-               gint64     width)
-{
-  Map *map = map_new (build, height, width, x->cols);
-
-  map->buffer = x;
-  return map;
-}
-
-static gint64
-block_rows (const Map *map)
-{
-  gint64 rows = 1;
-
-  while (rows * map->width < MIN_BLOCK)
-    rows *= 2;
-  return rows;
-}
-
-static gint64
-rows_of_band (const Build *build,
-              const Map   *map)
-{
-  gint64 block = block_rows (map), rows = (map->height + N_BANDS - 1) / N_BANDS;
-
-  if (build->tiling == ZIM_TILING_NONE)
-    return map->height;
-  return MIN ((rows + block - 1) / block * block, map->height);
-}
-
-static ZimTensor *map_rows (Build *build, Map *map, gint64 first, gint64 n);
-
-static ZimTensor *
-make_conv_rows (Build  *build,
-                Map    *map,
-                gint64  first,
-                gint64  n)
-{
-  Map *source = map->sources[0];
-  gint64 source_first, source_rows;
-
-  zim_conv_source_rows (source->height, (guint) map->conv->weight->dims[2], 1, map->pad, map->upsample, first, n,
-                        &source_first, &source_rows);
-  return zim_program_conv2d_band (build->p, map_rows (build, source, source_first, source_rows), map->conv->weight,
-                                  map->conv->bias, source->height, source->width, 1, map->pad, map->upsample,
-                                  source_first, first, n);
-}
-
-static ZimTensor *
-make_rows (Build  *build,
-           Map    *map,
-           gint64  first,
-           gint64  n)
-{
-  ZimTensor *x;
-
-  if (map->conv != NULL)
-    return make_conv_rows (build, map, first, n);
-  x = map_rows (build, map->sources[0], first, n);
-  if (map->factors != NULL)
-    return zim_program_group_apply (build->p, x, map->factors, map->silu);
-  return zim_program_add (build->p, x, map_rows (build, map->sources[1], first, n));
-}
-
-static ZimTensor *
-rows_of (const Build *build,
-         const Map   *map,
-         ZimTensor   *x,
-         gint64       start,
-         gint64       n)
-{
-  if (start == 0 && n * map->width == x->rows)
-    return x;
-  return zim_program_rows (build->p, x, start * map->width, n * map->width);
-}
-
-/* [n · width, cols]: rows of pixels from that one on */
-static ZimTensor *
-map_rows (Build  *build,
-          Map    *map,
-          gint64  first,
-          gint64  n)
-{
-  if (map->buffer != NULL)
-    return rows_of (build, map, map->buffer, map->above + first, n);
-  if (map->band == NULL || first < map->band_first || first + n > map->band_first + map->band_rows)
-    {
-      map->band = make_rows (build, map, first, n);
-      map->band_first = first;
-      map->band_rows = n;
-    }
-  return rows_of (build, map, map->band, first - map->band_first, n);
-}
-
-/* Makes all rows, in a buffer with `above` rows more or in place of those of another map: each band comes to lie
- * `reach` rows above its own place, over rows that no later band reads. */
-static void
-store (Build     *build,
-       Map       *map,
-       gint64     above,
-       const Map *over, /* (nullable) */
-       gint64     reach)
-{
-  gint64 step = rows_of_band (build, map);
-  ZimTensor *buffer;
-
-  if (step == map->height)
-    {
-      map->buffer = map_rows (build, map, 0, map->height);
-      return;
-    }
-  if (over != NULL && over->buffer != NULL && over->cols == map->cols && over->above >= reach)
-    {
-      buffer = over->buffer;
-      above = over->above - reach;
-    }
-  else
-    buffer = zim_program_empty (build->p, (map->height + above) * map->width, map->cols);
-  for (gint64 first = 0; first < map->height; first += step)
-    {
-      gint64 n = MIN (step, map->height - first);
-
-      zim_program_copy_to (build->p, map_rows (build, map, first, n),
-                           rows_of (build, map, buffer, above + first, n));
-    }
-  map->buffer = buffer;
-  map->above = above;
-}
-
-static Map *
-build_norm (Build        *build,
-            const Affine *norm,
-            Map          *x,
-            gboolean      silu)
-{
-  gboolean is_stored = x->buffer != NULL;
-  gint64 block = block_rows (x), step = is_stored ? x->height : rows_of_band (build, x);
-  Map *map = map_new (build, x->height, x->width, x->cols);
-  ZimTensor *sums = zim_program_empty (build->p, (x->height + block - 1) / block, 4 * x->cols), *shift;
-
-  if (is_stored)
-    shift = zim_program_rows (build->p, x->buffer, x->above * x->width, 1);
-  else
-    shift = zim_program_empty (build->p, 1, x->cols);
-  for (gint64 first = 0; first < x->height; first += step)
-    {
-      gint64 n = MIN (step, x->height - first);
-      ZimTensor *rows = map_rows (build, x, first, n);
-
-      if (first == 0 && !is_stored)
-        zim_program_copy_to (build->p, zim_program_rows (build->p, rows, 0, 1), shift);
-      zim_program_group_sums (build->p, rows, shift, block * x->width,
-                              zim_program_rows (build->p, sums, first / block, (n + block - 1) / block));
-    }
-  map->sources[0] = x;
-  map->silu = silu;
-  map->factors = zim_program_group_factors (build->p, sums, shift, norm->weight, norm->bias,
-                                            build->self->config.norm_num_groups, GROUP_NORM_EPS, x->height * x->width);
-  return map;
-}
-
-static Map *
-build_conv (Build        *build,
-            const Affine *conv,
-            Map          *x,
-            guint         pad,
-            gboolean      upsample)
-{
-  guint zoom = upsample ? 2 : 1;
-  Map *map = map_new (build, zoom * x->height, zoom * x->width, conv->weight->dims[0]);
-
-  map->sources[0] = x;
-  map->conv = conv;
-  map->pad = pad;
-  map->upsample = upsample;
-  return map;
-}
-
-/* Decoding */
 
 /* x + conv2 (SiLU (GN (conv1 (SiLU (GN (x))))))
  *
  * Between the convolutions lies a map whose statistics must be known before the second one. Tiled, it is stored and the
  * result comes in its place, or it is made twice and the result comes in the place of x. */
-static Map *
+static ZimMap *
 build_resnet (Build        *build,
               const Resnet *resnet,
-              Map          *x)
+              ZimMap       *x)
 {
+  ZimMaps *maps = &build->maps;
   gboolean is_twice = build->tiling == ZIM_TILING_TWICE;
-  Map *y = build_conv (build, &resnet->conv1, build_norm (build, &resnet->norm1, x, TRUE), 1, FALSE);
-  Map *sum;
+  ZimMap *y = zim_maps_conv (maps, &resnet->conv1, zim_maps_norm (maps, &resnet->norm1, x, TRUE), 1, FALSE);
+  ZimMap *sum;
 
   if (!is_twice)
-    store (build, y, REACH, NULL, 0);
-  sum = map_new (build, y->height, y->width, y->cols);
-  sum->sources[0] = build_conv (build, &resnet->conv2, build_norm (build, &resnet->norm2, y, TRUE), 1, FALSE);
-  sum->sources[1] = x;
-  if (resnet->shortcut.weight != NULL)
-    sum->sources[1] = build_conv (build, &resnet->shortcut, x, 0, FALSE);
+    zim_maps_store (maps, y, REACH, NULL, 0);
+  sum = zim_maps_conv (maps, &resnet->conv2, zim_maps_norm (maps, &resnet->norm2, y, TRUE), 1, FALSE);
+  sum = zim_maps_sum (maps, sum,
+                      resnet->shortcut.weight != NULL ? zim_maps_conv (maps, &resnet->shortcut, x, 0, FALSE) : x);
   if (is_twice)
-    store (build, sum, 2 * REACH * build->self->config.layers_per_block, x, 2 * REACH);
+    zim_maps_store (maps, sum, 2 * REACH * build->self->config.layers_per_block, x, 2 * REACH);
   else
-    store (build, sum, 0, y, REACH);
+    zim_maps_store (maps, sum, 0, y, REACH);
   return sum;
 }
 
 /* One head over all pixels. */
-static Map *
+static ZimMap *
 build_attention (Build           *build,
                  const Attention *attention,
-                 Map             *map)
+                 ZimMap          *map)
 {
+  ZimProgram *p = build->maps.program;
   gint64 channels = map->cols;
-  ZimTensor *x = map_rows (build, map, 0, map->height), *n, *qkv, *o;
+  ZimTensor *x = zim_maps_rows (&build->maps, map, 0, map->height), *n, *qkv, *o;
 
-  n = zim_program_group_norm (build->p, x, attention->norm.weight, attention->norm.bias,
-                              build->self->config.norm_num_groups, GROUP_NORM_EPS, FALSE);
-  qkv = zim_program_linear (build->p, n, attention->qkv, attention->qkv_bias, 3, 1);
-  o = zim_program_attention (build->p, zim_program_cols (build->p, qkv, 0, channels),
-                             zim_program_cols (build->p, qkv, channels, channels),
-                             zim_program_cols (build->p, qkv, 2 * channels, channels), 1, 1, (guint) channels, FALSE,
-                             NULL, 0);
-  o = zim_program_linear (build->p, o, &attention->out.weight, &attention->out.bias, 1, 1);
-  return map_of_tensor (build, zim_program_add (build->p, o, x), map->height, map->width);
+  n = zim_program_group_norm (p, x, attention->norm.weight, attention->norm.bias, build->self->config.norm_num_groups,
+                              GROUP_NORM_EPS, FALSE);
+  qkv = zim_program_linear (p, n, attention->qkv, attention->qkv_bias, 3, 1);
+  o = zim_program_attention (p, zim_program_cols (p, qkv, 0, channels), zim_program_cols (p, qkv, channels, channels),
+                             zim_program_cols (p, qkv, 2 * channels, channels), 1, 1, (guint) channels, FALSE, NULL,
+                             0);
+  o = zim_program_linear (p, o, &attention->out.weight, &attention->out.bias, 1, 1);
+  return zim_maps_of_tensor (&build->maps, zim_program_add (p, o, x), map->height, map->width);
 }
 
 static void
@@ -486,80 +256,96 @@ set_tiling (Build     *build,
             guint      block)
 {
   build->tiling = block + N_TILED >= build->self->config.n_blocks ? tiling : ZIM_TILING_NONE;
+  build->maps.in_bands = build->tiling != ZIM_TILING_NONE;
 }
 
 /* The enlarged map is the largest of all. Its rows can be made where they are needed, from a quarter of as many. */
-static Map *
+static ZimMap *
 build_up_block (Build     *build,
                 ZimTiling  tiling,
                 guint      b,
-                Map       *x)
+                ZimMap    *x)
 {
   const ZimAutoencoderConfig *config = &build->self->config;
   const UpBlock *block = &build->self->up[b];
+  ZimMaps *maps = &build->maps;
 
   set_tiling (build, tiling, b);
   for (guint i = 0; i <= config->layers_per_block; i++)
     x = build_resnet (build, &block->resnets[i], x);
   if (block->upsampler.weight == NULL)
     return x;
-  x = build_conv (build, &block->upsampler, x, 1, TRUE);
+  x = zim_maps_conv (maps, &block->upsampler, x, 1, TRUE);
   if (tiling != ZIM_TILING_TWICE || b + 2 < config->n_blocks)
-    x = map_of_tensor (build, map_rows (build, x, 0, x->height), x->height, x->width);
+    x = zim_maps_of_tensor (maps, zim_maps_rows (maps, x, 0, x->height), x->height, x->width);
   return x;
 }
 
 /* Dumps are [channels, height · width], as the reference has them. */
 static void
 name_map (Build      *build,
-          Map        *map,
+          ZimMap     *map,
           const char *name)
 {
+  ZimProgram *p = build->maps.program;
   const gint64 dims[] = { map->height * map->width, map->cols };
   const guint order[] = { 1, 0 };
 
   if (build->keep_named)
-    zim_program_name (build->p, zim_program_permute (build->p, map_rows (build, map, 0, map->height), 2, dims, order,
-                                                     dims[1], dims[0]), "%s", name);
+    zim_program_name (p, zim_program_permute (p, zim_maps_rows (&build->maps, map, 0, map->height), 2, dims, order,
+                                              dims[1], dims[0]), "%s", name);
 }
 
 /* latents → [height · width, channels] / scaling_factor + shift_factor */
-static Map *
+static ZimMap *
 build_latents (Build            *build,
                gint64            height,
                gint64            width,
                ZimDecodeProgram *result)
 {
   const ZimAutoencoderConfig *config = &build->self->config;
+  ZimProgram *p = build->maps.program;
   const gint64 dims[] = { config->latent_channels, height * width };
   const guint order[] = { 1, 0 };
   ZimTensor *z;
-  Map *map;
+  ZimMap *map;
 
-  result->latents = zim_program_input (build->p, "latents", ZIM_DTYPE_F32, dims[0], dims[1]);
-  z = zim_program_permute (build->p, result->latents, 2, dims, order, dims[1], dims[0]);
-  z = zim_program_affine (build->p, z, 1 / config->scaling_factor, config->shift_factor);
-  map = map_of_tensor (build, z, height, width);
+  result->latents = zim_program_input (p, "latents", ZIM_DTYPE_F32, dims[0], dims[1]);
+  z = zim_program_permute (p, result->latents, 2, dims, order, dims[1], dims[0]);
+  z = zim_program_affine (p, z, 1 / config->scaling_factor, config->shift_factor);
+  map = zim_maps_of_tensor (&build->maps, z, height, width);
   name_map (build, map, "decode.z");
   if (config->use_post_quant_conv)
-    map = build_conv (build, &build->self->post_quant, map, 0, FALSE);
+    map = zim_maps_conv (&build->maps, &build->self->post_quant, map, 0, FALSE);
   return map;
 }
 
-static Map *
-build_middle (Build *build,
-              Map   *x)
+static ZimMap *
+build_middle (Build  *build,
+              ZimMap *x)
 {
   ZimAutoencoder *self = build->self;
 
-  x = build_conv (build, &self->conv_in, x, 1, FALSE);
-  store (build, x, 0, NULL, 0);
+  x = zim_maps_conv (&build->maps, &self->conv_in, x, 1, FALSE);
+  zim_maps_store (&build->maps, x, 0, NULL, 0);
   name_map (build, x, "decode.conv_in");
   x = build_resnet (build, &self->mid[0], x);
   if (self->config.mid_block_add_attention)
     x = build_attention (build, &self->attention, x);
   x = build_resnet (build, &self->mid[1], x);
   name_map (build, x, "decode.mid");
+  return x;
+}
+
+static ZimMap *
+build_last (Build  *build,
+            ZimMap *x)
+{
+  ZimAutoencoder *self = build->self;
+
+  x = zim_maps_conv (&build->maps, &self->conv_out, zim_maps_norm (&build->maps, &self->norm_out, x, TRUE), 1, FALSE);
+  zim_maps_store (&build->maps, x, 0, NULL, 0);
+  name_map (build, x, "image");
   return x;
 }
 
@@ -571,12 +357,13 @@ zim_autoencoder_build_decode (ZimAutoencoder   *self,
                               gboolean          keep_named,
                               ZimDecodeProgram *result)
 {
-  g_autoptr(GPtrArray) maps = g_ptr_array_new_with_free_func (g_free);
-  Build build = { self, zim_program_new ("decode"), keep_named, ZIM_TILING_NONE, maps };
-  Map *x;
+  ZimProgram *p = zim_program_new ("decode");
+  Build build = { self, { NULL }, keep_named, ZIM_TILING_NONE };
+  ZimMap *x;
 
-  zim_program_set_keep_named (build.p, keep_named);
-  result->program = build.p;
+  zim_maps_init (&build.maps, p, self->config.norm_num_groups, GROUP_NORM_EPS);
+  zim_program_set_keep_named (p, keep_named);
+  result->program = p;
   x = build_middle (&build, build_latents (&build, latent_height, latent_width, result));
   for (guint b = 0; b < self->config.n_blocks; b++)
     {
@@ -585,11 +372,10 @@ zim_autoencoder_build_decode (ZimAutoencoder   *self,
       x = build_up_block (&build, tiling, b, x);
       name_map (&build, x, name);
     }
-  x = build_conv (&build, &self->conv_out, build_norm (&build, &self->norm_out, x, TRUE), 1, FALSE);
-  store (&build, x, 0, NULL, 0);
-  name_map (&build, x, "image");
-  zim_program_output (build.p, x->buffer, "pixels");
+  x = build_last (&build, x);
+  zim_program_output (p, x->buffer, "pixels");
   result->image = x->buffer;
+  zim_maps_clear (&build.maps);
 }
 
 float *
