@@ -274,7 +274,7 @@ make_benchmark (const Options  *options,
                 CliWait        *wait,
                 GError        **error)
 {
-  g_autoptr(ZimDevice) device = cli_find_device (options->device, error);
+  g_autoptr(ZimDevice) device = app_find_device (options->device, error);
   g_autoptr(GAsyncResult) result = NULL;
   g_autoptr(ZimModel) model = NULL;
 

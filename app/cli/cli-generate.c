@@ -155,13 +155,14 @@ print_json (ZimPipeline *pipeline,
   g_print ("%s\n", json);
 }
 
-int
-cli_generate_save (ZimImage        *image,
-                   guint            index,
-                   guint            n,
-                   double           seconds,
-                   const CliOutput *output,
-                   GVariantBuilder *saved)
+/* What --json prints of it is added to saved (aa{sv}). */
+static int
+save_image (ZimImage        *image,
+            guint            index,
+            guint            n,
+            double           seconds,
+            const CliOutput *output,
+            GVariantBuilder *saved)
 {
   g_autoptr(GError) error = NULL;
   g_autofree char *path = cli_output_save (output, image, index, n, &error);
@@ -175,6 +176,50 @@ cli_generate_save (ZimImage        *image,
   cli_inline_show (zim_image_get_pixbuf (image));
   print_saved (output, image, path, seconds);
   return CLI_EXIT_OK;
+}
+
+static void
+print_json_of_others (const CliOrigin *origin,
+                      double           seconds,
+                      GVariant        *images)
+{
+  GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
+  g_autofree char *json = NULL;
+
+  add_text (&builder, "model", origin->model);
+  add_text (&builder, origin->kind, origin->name);
+  g_variant_builder_add (&builder, "{sv}", "seconds", g_variant_new_double (round (seconds * 1e3) / 1e3));
+  g_variant_builder_add (&builder, "{sv}", "images", images);
+  json = app_variant_to_json (g_variant_builder_end (&builder));
+  g_print ("%s\n", json);
+}
+
+int
+cli_generate_save_all (CliLoadFunc      load,
+                       gpointer         data,
+                       guint            n,
+                       const CliOrigin *origin,
+                       double           seconds,
+                       const CliOutput *output)
+{
+  GVariantBuilder saved = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("aa{sv}"));
+  int code = CLI_EXIT_OK;
+
+  for (guint i = 0; i < n; i++)
+    {
+      g_autoptr(GError) error = NULL;
+      g_autoptr(ZimImage) image = load (data, i, &error);
+      int result = image != NULL ? save_image (image, i, n, seconds, output, &saved) : cli_report (error);
+
+      /* One that fails does not keep the others. */
+      code = result != CLI_EXIT_OK ? result : code;
+    }
+
+  if (output->json)
+    print_json_of_others (origin, seconds, g_variant_builder_end (&saved));
+  else
+    g_variant_builder_clear (&saved);
+  return code;
 }
 
 /* Saves everything that can be saved, even after one picture could not. */
@@ -192,7 +237,7 @@ save_images (ZimPipeline     *pipeline,
   for (guint i = 0; i < n; i++)
     {
       g_autoptr(ZimImage) image = g_list_model_get_item (images, i);
-      int result = cli_generate_save (image, i, n, seconds, output, &saved);
+      int result = save_image (image, i, n, seconds, output, &saved);
 
       code = result != CLI_EXIT_OK ? result : code;
     }

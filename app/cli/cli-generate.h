@@ -16,14 +16,26 @@ G_BEGIN_DECLS
 int cli_generate_check (ZimParams       *params,
                         const CliOutput *output);
 
-/* Saves one of n pictures, shows it and tells of it. What --json prints of it is added to saved (aa{sv}). Returns the
+/* One of the pictures that another process made */
+typedef ZimImage *(*CliLoadFunc) (gpointer   data,
+                                  guint      index,
+                                  GError   **error);
+
+/* Who made them: its kind is “server” or “service” */
+typedef struct {
+  const char *model;
+  const char *kind;
+  const char *name;
+} CliOrigin;
+
+/* Saves all of them, as far as they can be loaded and saved, and prints them as JSON if that is wanted. Returns the
  * exit code. */
-int cli_generate_save  (ZimImage        *image,
-                        guint            index,
-                        guint            n,
-                        double           seconds,
-                        const CliOutput *output,
-                        GVariantBuilder *saved);
+int cli_generate_save_all (CliLoadFunc      load,
+                           gpointer         data,
+                           guint            n,
+                           const CliOrigin *origin,
+                           double           seconds,
+                           const CliOutput *output);
 
 /* Runs a job, shows its progress, saves and shows its pictures. Returns the exit code. */
 int cli_generate       (ZimPipeline     *pipeline,

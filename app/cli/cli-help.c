@@ -136,15 +136,6 @@ cli_finish (int code)
   return CLI_EXIT_FAILED;
 }
 
-ZimDevice *
-cli_find_device (const char  *option,
-                 GError     **error)
-{
-  const char *name = option != NULL ? option : g_getenv ("ZIM_DEVICE");
-
-  return zim_device_find (name != NULL && *name != '\0' ? name : "auto", error);
-}
-
 const char *
 cli_precision_name (ZimPipeline *pipeline)
 {

@@ -9,7 +9,6 @@
 
 #include <glib/gi18n.h>
 #include <glib/gstdio.h>
-#include <math.h>
 #include <string.h>
 
 #include "app-fields.h"
@@ -177,68 +176,18 @@ decode (const char  *base64,
   return image;
 }
 
-static int
-save_picture (GVariant        *picture,
-              guint            index,
-              guint            n,
-              double           seconds,
-              const CliOutput *output,
-              GVariantBuilder *saved)
+static ZimImage *
+load_picture (gpointer   pictures,
+              guint      index,
+              GError   **error)
 {
+  g_autoptr(GVariant) boxed = g_variant_get_child_value (pictures, index);
+  g_autoptr(GVariant) picture = g_variant_get_variant (boxed);
   g_autofree char *base64 = NULL;
-  g_autoptr(GError) error = NULL;
-  g_autoptr(ZimImage) image = NULL;
 
   if (g_variant_is_of_type (picture, G_VARIANT_TYPE_VARDICT))
     app_dict_read_text (picture, "b64_json", &base64, NULL);
-  image = decode (base64 != NULL ? base64 : "", &error);
-  return image != NULL ? cli_generate_save (image, index, n, seconds, output, saved) : cli_report (error);
-}
-
-static void
-print_json (AppClient  *client,
-            const char *model,
-            double      seconds,
-            GVariant   *images)
-{
-  GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
-  g_autofree char *json = NULL;
-
-  app_dict_add (&builder, "model", "s", model);
-  app_dict_add (&builder, "server", "s", app_client_get_url (client));
-  app_dict_add (&builder, "seconds", "d", round (seconds * 1e3) / 1e3);
-  app_dict_add_value (&builder, "images", images);
-  json = app_variant_to_json (g_variant_builder_end (&builder));
-  g_print ("%s\n", json);
-}
-
-static int
-save_pictures (GVariant        *answer,
-               AppClient       *client,
-               const char      *model,
-               double           seconds,
-               const CliOutput *output)
-{
-  g_autoptr(GVariant) data = g_variant_lookup_value (answer, "data", G_VARIANT_TYPE ("av"));
-  GVariantBuilder saved = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("aa{sv}"));
-  gsize n = data != NULL ? g_variant_n_children (data) : 0;
-  int code = CLI_EXIT_OK;
-
-  for (gsize i = 0; i < n; i++)
-    {
-      g_autoptr(GVariant) boxed = g_variant_get_child_value (data, i);
-      g_autoptr(GVariant) picture = g_variant_get_variant (boxed);
-      int result = save_picture (picture, (guint) i, (guint) n, seconds, output, &saved);
-
-      /* One that fails does not keep the others. */
-      code = result != CLI_EXIT_OK ? result : code;
-    }
-
-  if (output->json)
-    print_json (client, model, seconds, g_variant_builder_end (&saved));
-  else
-    g_variant_builder_clear (&saved);
-  return code;
+  return decode (base64 != NULL ? base64 : "", error);
 }
 
 /* --- The commands ---------------------------------------------------------------------------------- */
@@ -272,8 +221,13 @@ cli_remote_run (AppClient       *client,
 
   g_clear_pointer (&progress, cli_progress_free);
   if (answer != NULL)
-    return save_pictures (answer, client, model, (double) (g_get_monotonic_time () - start) / G_TIME_SPAN_SECOND,
-                          output);
+    {
+      g_autoptr(GVariant) pictures = g_variant_lookup_value (answer, "data", G_VARIANT_TYPE ("av"));
+      const CliOrigin origin = { model, "server", app_client_get_url (client) };
+
+      return cli_generate_save_all (load_picture, pictures, pictures != NULL ? g_variant_n_children (pictures) : 0,
+                                    &origin, (double) (g_get_monotonic_time () - start) / G_TIME_SPAN_SECOND, output);
+    }
   if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
     g_printerr (_("zimage: Cancelled\n"));
   return cli_wait_get_exit_code (wait, cli_report (error));

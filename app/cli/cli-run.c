@@ -308,7 +308,7 @@ make_pipeline (const Options  *options,
                CliWait        *wait,
                GError        **error)
 {
-  g_autoptr(ZimDevice) device = cli_find_device (options->device, error);
+  g_autoptr(ZimDevice) device = app_find_device (options->device, error);
   g_autoptr(ZimModel) model = NULL;
   ZimPipeline *pipeline;
 

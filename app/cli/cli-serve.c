@@ -173,7 +173,7 @@ serve (const Options    *options,
        AppServerOptions *server_options)
 {
   g_autoptr(GError) error = NULL;
-  g_autoptr(ZimDevice) device = cli_find_device (options->device, &error);
+  g_autoptr(ZimDevice) device = app_find_device (options->device, &error);
   g_autoptr(AppServer) server = NULL;
 
   if (device == NULL)

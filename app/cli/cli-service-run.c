@@ -11,13 +11,11 @@
 
 #include <gio/gunixfdlist.h>
 #include <glib/gi18n.h>
-#include <math.h>
 #include <unistd.h>
 
 #include "app-bus-error.h"
 #include "app-bus.h"
 #include "app-fields.h"
-#include "app-json.h"
 #include "app-params.h"
 #include "cli.h"
 #include "cli-generate.h"
@@ -184,11 +182,11 @@ wait_for_pictures (AppBusGeneratorJob  *job,
 /* --- Pictures -------------------------------------------------------------------------------------- */
 
 static ZimImage *
-load_picture (GUnixFDList  *list,
-              int           index,
-              GError      **error)
+load_picture (gpointer   list,
+              guint      index,
+              GError   **error)
 {
-  int fd = g_unix_fd_list_get (list, index, error);
+  int fd = g_unix_fd_list_get (list, (int) index, error);
   g_autofree char *path = g_strdup_printf ("/proc/self/fd/%d", fd);
   ZimImage *image;
 
@@ -197,50 +195,6 @@ load_picture (GUnixFDList  *list,
   image = zim_image_load (path, error);
   close (fd);
   return image;
-}
-
-static void
-print_json (AppBusGeneratorJob *job,
-            double              seconds,
-            GVariant           *images)
-{
-  GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
-  g_autofree char *json = NULL;
-
-  app_dict_add (&builder, "model", "s", app_bus_generator_job_get_model (job));
-  app_dict_add (&builder, "service", "s", APP_BUS_NAME);
-  app_dict_add (&builder, "seconds", "d", round (seconds * 1e3) / 1e3);
-  app_dict_add_value (&builder, "images", images);
-  json = app_variant_to_json (g_variant_builder_end (&builder));
-  g_print ("%s\n", json);
-}
-
-static int
-save_pictures (AppBusGeneratorJob *job,
-               GUnixFDList        *list,
-               double              seconds,
-               const CliOutput    *output)
-{
-  GVariantBuilder saved = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("aa{sv}"));
-  int n = g_unix_fd_list_get_length (list);
-  int code = CLI_EXIT_OK;
-
-  for (int i = 0; i < n; i++)
-    {
-      g_autoptr(GError) error = NULL;
-      g_autoptr(ZimImage) image = load_picture (list, i, &error);
-      int result = image != NULL ? cli_generate_save (image, (guint) i, (guint) n, seconds, output, &saved)
-                                 : cli_report (error);
-
-      /* One that fails does not keep the others. */
-      code = result != CLI_EXIT_OK ? result : code;
-    }
-
-  if (output->json)
-    print_json (job, seconds, g_variant_builder_end (&saved));
-  else
-    g_variant_builder_clear (&saved);
-  return code;
 }
 
 /* --- The command ----------------------------------------------------------------------------------- */
@@ -287,7 +241,12 @@ cli_service_run (const char      *model,
   if (job != NULL)
     warn (job);
   if (list != NULL)
-    return save_pictures (job, list, (double) (g_get_monotonic_time () - start) / G_TIME_SPAN_SECOND, output);
+    {
+      const CliOrigin origin = { app_bus_generator_job_get_model (job), "service", APP_BUS_NAME };
+
+      return cli_generate_save_all (load_picture, list, (guint) g_unix_fd_list_get_length (list), &origin,
+                                    (double) (g_get_monotonic_time () - start) / G_TIME_SPAN_SECOND, output);
+    }
   if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
     g_printerr (_("zimage: Cancelled\n"));
   return cli_wait_get_exit_code (wait, cli_report (error));

@@ -74,10 +74,6 @@ void              cli_warn           (const char     *message);
 /* Flushes what was printed; CLI_EXIT_FAILED instead of CLI_EXIT_OK if it went nowhere. */
 int               cli_finish         (int             code);
 
-/* The device that an option, the environment or the library's choice names. (transfer full) (nullable) */
-ZimDevice        *cli_find_device    (const char     *option,
-                                      GError        **error);
-
 /* The precision that a pipeline computes in, with “auto” resolved. */
 const char       *cli_precision_name (ZimPipeline    *pipeline);
 

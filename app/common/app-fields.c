@@ -204,6 +204,15 @@ app_parse_memory (const char  *text,
   return FALSE;
 }
 
+ZimDevice *
+app_find_device (const char  *option,
+                 GError     **error)
+{
+  const char *name = option != NULL ? option : g_getenv ("ZIM_DEVICE");
+
+  return zim_device_find (name != NULL && *name != '\0' ? name : "auto", error);
+}
+
 gboolean
 app_find_memory_budget (const char  *option,
                         const char  *text,

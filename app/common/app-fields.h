@@ -55,7 +55,10 @@ gboolean        app_parse_precision (const char      *text,
 gboolean        app_parse_memory    (const char      *text,
                                      guint64         *bytes,
                                      GError         **error);
-/* The same of the value of an option, or if that is NULL of the environment’s ZIM_MEMORY_BUDGET; 0 if that is not set
+/* The device that an option, the environment’s ZIM_DEVICE or the library's choice names. (transfer full) (nullable) */
+ZimDevice      *app_find_device     (const char      *option,
+                                     GError         **error);
+/* Bytes, of the value of an option, or if that is NULL of the environment’s ZIM_MEMORY_BUDGET; 0 if that is not set
  * either */
 gboolean        app_find_memory_budget (const char   *option,
                                      const char      *text,

@@ -249,8 +249,7 @@ set_up_models (Service        *self,
                const Options  *options,
                GError        **error)
 {
-  const char *name = options->device != NULL ? options->device : g_getenv ("ZIM_DEVICE");
-  g_autoptr(ZimDevice) device = zim_device_find (name != NULL && *name != '\0' ? name : "auto", error);
+  g_autoptr(ZimDevice) device = app_find_device (options->device, error);
   ZimPrecision precision = ZIM_PRECISION_AUTO;
   guint64 memory;
   gint64 keep_alive;
