@@ -12,6 +12,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import threading
@@ -172,3 +173,28 @@ class ServerCase(unittest.TestCase):
         shutil.rmtree(cls.store, ignore_errors=True)
         if code != 0:
             raise AssertionError(f'the server ended with {code}:\n' + '\n'.join(cls.server.lines[-20:]))
+
+
+class Keyed(ServerCase):
+    """Tests with a server that wants a key."""
+
+    KEYS = ''
+    MORE = []
+
+    @classmethod
+    def setUpClass(cls):
+        with tempfile.NamedTemporaryFile('w', suffix='.keys', delete=False) as file:
+            file.write(cls.KEYS)
+        cls.keys = file.name
+        cls.ARGS = ['--api-key-file', file.name, *cls.MORE]
+        super().setUpClass()
+
+    @classmethod
+    def tearDownClass(cls):
+        os.unlink(cls.keys)
+        super().tearDownClass()
+
+
+def png_size(data):
+    assert data.startswith(b'\x89PNG'), data[:20]
+    return struct.unpack('>II', data[16:24])

@@ -194,7 +194,7 @@ class Schemathesis(ServerCase):
 
     def test_description(self):
         # A pull would ask servers of the Internet. Names of models, and what is too much, follow rules that a schema
-        # cannot tell: that right requests are granted is shown by the class Contract of test_server.py.
+        # cannot tell: that right requests are granted is shown by test_contract.py.
         args = ['run', f'http://127.0.0.1:{self.server.port}/openapi.json', '--exclude-path', '/api/pull', '--checks',
                 'all', '--exclude-checks', 'positive_data_acceptance', '--max-examples', '25', '--seed', '1',
                 '--suppress-health-check', 'all', '--no-shrink', '--request-timeout', str(TIMEOUT),
