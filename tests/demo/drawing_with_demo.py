@@ -16,10 +16,10 @@ FOLDER.mkdir(parents=True, exist_ok=True)
 sys.path.insert(0, str(MODEL / "recipe")) # for judge and prompts24
 
 
-def draw(name, prompt, seed, *options):
+def draw(name, prompt, seed, *options, model=MODEL):
     """A picture by the program."""
     path = FOLDER / f"{name}.png"
-    command = [os.environ["ZIMAGE"], "run", str(MODEL), prompt, "--seed", str(seed), "-o", str(path), *options]
+    command = [os.environ["ZIMAGE"], "run", str(model), prompt, "--seed", str(seed), "-o", str(path), *options]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     with Image.open(path) as image:
         return image.convert("RGB")

@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What ./dev asks about tests.
+"""Prints how many tests passed, failed and were skipped.
 
-Usage: count-results.py TESTLOG        prints how many tests passed, failed and were skipped
-       count-results.py --suites BUILD prints the suites of a build, in the order in which they are defined
+Usage: count-results.py TESTLOG
 
 Each line of a TAP program counts as a test, any other program as one.
 """
 
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -28,10 +26,6 @@ def count(log):
 
 
 def main(arguments):
-    if arguments[0] == "--suites":
-        tests = json.loads(subprocess.check_output(["meson", "introspect", "--tests", arguments[1]]))
-        print(*dict.fromkeys(suite.split(":")[-1] for test in tests for suite in test["suite"]), sep="\n")
-        return
     path = Path(arguments[0])
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     print(*(sum(numbers) for numbers in zip(*(count(json.loads(line)) for line in lines), (0, 0, 0))))
