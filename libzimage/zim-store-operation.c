@@ -180,6 +180,15 @@ _zim_store_operation_new_create (const char   *name,
 }
 
 static gboolean
+is_whole (ZimCheckpoint  *checkpoint,
+          GError        **error)
+{
+  g_autoptr(ZimModel) model = _zim_model_new_for_checkpoint (checkpoint, NULL, error);
+
+  return model != NULL;
+}
+
+static gboolean
 do_pull (ZimStoreOperation  *self,
          const char         *root,
          GCancellable       *cancellable,
@@ -188,7 +197,7 @@ do_pull (ZimStoreOperation  *self,
   g_autoptr(ZimStoreName) name = zim_store_name_parse (self->name, error);
   ZimReport report = _zim_transfer_begin (self->transfer);
 
-  return name != NULL && zim_pull (root, name, self->server, &report, cancellable, error);
+  return name != NULL && zim_pull (root, name, self->server, &report, is_whole, cancellable, error);
 }
 
 ZimStoreOperation *

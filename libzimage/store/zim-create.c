@@ -177,7 +177,7 @@ zim_create (const char          *root,
   publish = zim_publish_new (root, (const ZimTensorBlob *) (void *) self.blobs->data, self.blobs->len);
   if (!zim_checkpoint_foreach_file (checkpoint, add_file, publish, error) ||
       g_cancellable_set_error_if_cancelled (cancellable, error) ||
-      !zim_publish_finish (publish, name, error))
+      !zim_publish_finish (publish, name, NULL, cancellable, error))
     return FALSE;
   zim_journal_finish (self.journal);
   return TRUE;

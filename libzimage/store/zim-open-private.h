@@ -6,6 +6,7 @@
 #pragma once
 
 #include "formats/zim-checkpoint-private.h"
+#include "store/zim-manifest-private.h"
 #include "store/zim-store-name-private.h"
 
 G_BEGIN_DECLS
@@ -16,6 +17,19 @@ char           *zim_open_default_root  (void);
 /* The weights stay where they lie in the store. */
 ZimCheckpoint  *zim_open_checkpoint    (const char          *root,
                                         const ZimStoreName  *name,
+                                        GCancellable        *cancellable,
+                                        GError             **error);
+
+/* Whether a checkpoint has all that its model needs; the store itself knows no networks. */
+typedef gboolean (*ZimOpenCheck) (ZimCheckpoint  *checkpoint,
+                                  GError        **error);
+
+/* Gives a manifest, which is the blob hex of the store, a name, if check, where there is one, finds nothing missing. */
+gboolean        zim_open_name          (const char          *root,
+                                        const ZimStoreName  *name,
+                                        const ZimManifest   *manifest,
+                                        const char          *hex,
+                                        ZimOpenCheck         check,
                                         GCancellable        *cancellable,
                                         GError             **error);
 

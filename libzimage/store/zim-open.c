@@ -64,6 +64,22 @@ list_blobs (const char         *root,
   return g_steal_pointer (&blobs);
 }
 
+static ZimCheckpoint *
+open_manifest (const char          *root,
+               const ZimStoreName  *name,
+               const ZimManifest   *manifest,
+               GCancellable        *cancellable,
+               GError             **error)
+{
+  g_autofree char *title = zim_store_name_to_string (name);
+  g_autoptr(GArray) blobs = list_blobs (root, manifest, error);
+
+  if (blobs == NULL)
+    return NULL;
+  return zim_checkpoint_open_blobs (title, (const ZimCheckpointBlob *) (void *) blobs->data, blobs->len,
+                                    cancellable, error);
+}
+
 ZimCheckpoint *
 zim_open_checkpoint (const char          *root,
                      const ZimStoreName  *name,
@@ -72,7 +88,6 @@ zim_open_checkpoint (const char          *root,
 {
   g_auto(ZimTag) tag = { NULL };
   g_autofree char *title = zim_store_name_to_string (name);
-  g_autoptr(GArray) blobs = NULL;
 
   if (!zim_tags_read (root, name, &tag, error))
     return NULL;
@@ -81,9 +96,24 @@ zim_open_checkpoint (const char          *root,
       g_set_error (error, ZIM_ERROR, ZIM_ERROR_UNSUPPORTED, _("“%s” is no model for pictures"), title);
       return NULL;
     }
-  blobs = list_blobs (root, tag.manifest, error);
-  if (blobs == NULL)
-    return NULL;
-  return zim_checkpoint_open_blobs (title, (const ZimCheckpointBlob *) (void *) blobs->data, blobs->len,
-                                    cancellable, error);
+  return open_manifest (root, name, tag.manifest, cancellable, error);
+}
+
+gboolean
+zim_open_name (const char          *root,
+               const ZimStoreName  *name,
+               const ZimManifest   *manifest,
+               const char          *hex,
+               ZimOpenCheck         check,
+               GCancellable        *cancellable,
+               GError             **error)
+{
+  if (check != NULL)
+    {
+      g_autoptr(ZimCheckpoint) checkpoint = open_manifest (root, name, manifest, cancellable, error);
+
+      if (checkpoint == NULL || !check (checkpoint, error))
+        return FALSE;
+    }
+  return zim_tags_write (root, name, hex, error);
 }

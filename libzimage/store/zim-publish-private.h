@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include "store/zim-open-private.h"
 #include "store/zim-store-name-private.h"
 #include "store/zim-tensor-blob-private.h"
 
@@ -27,6 +28,8 @@ gboolean     zim_publish_add_file  (ZimPublish           *self,
 /* Every blob and its name is on the disk before the manifest is, and the manifest before its name. */
 gboolean     zim_publish_finish    (ZimPublish           *self,
                                     const ZimStoreName   *name,
+                                    ZimOpenCheck          check,
+                                    GCancellable         *cancellable,
                                     GError              **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ZimPublish, zim_publish_free)

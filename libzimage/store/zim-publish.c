@@ -9,7 +9,6 @@
 #include "store/zim-blobs-private.h"
 #include "store/zim-manifest-private.h"
 #include "store/zim-publish-private.h"
-#include "store/zim-tags-private.h"
 #include "zim-error.h"
 
 #include <string.h>
@@ -194,6 +193,8 @@ add_config (ZimPublish  *self,
 gboolean
 zim_publish_finish (ZimPublish          *self,
                     const ZimStoreName  *name,
+                    ZimOpenCheck         check,
+                    GCancellable        *cancellable,
                     GError             **error)
 {
   g_autoptr(GBytes) bytes = NULL;
@@ -209,5 +210,5 @@ zim_publish_finish (ZimPublish          *self,
   if (read_back == NULL || !zim_blobs_put (self->root, bytes, hex, error))
     return FALSE;
   zim_blobs_sync (self->root);
-  return zim_tags_write (self->root, name, hex, error);
+  return zim_open_name (self->root, name, read_back, hex, check, cancellable, error);
 }

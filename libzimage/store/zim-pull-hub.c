@@ -454,6 +454,7 @@ zim_pull_hub (const char          *root,
               const char          *revision,
               ZimServer     *server,
               const ZimReport     *report,
+              ZimOpenCheck         check,
               GCancellable        *cancellable,
               GError             **error)
 {
@@ -481,7 +482,8 @@ zim_pull_hub (const char          *root,
       !check_shards (&self, cancellable, error))
     return FALSE;
   publish = zim_publish_new (root, (const ZimTensorBlob *) (void *) self.blobs->data, self.blobs->len);
-  if (!add_configs (&self, publish, cancellable, error) || !zim_publish_finish (publish, name, error))
+  if (!add_configs (&self, publish, cancellable, error) ||
+      !zim_publish_finish (publish, name, check, cancellable, error))
     return FALSE;
   zim_journal_finish (self.journal);
   return TRUE;

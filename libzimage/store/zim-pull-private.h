@@ -7,6 +7,7 @@
 
 #include "store/zim-http-private.h"
 #include "store/zim-manifest-private.h"
+#include "store/zim-open-private.h"
 #include "store/zim-report-private.h"
 #include "store/zim-store-name-private.h"
 
@@ -14,11 +15,13 @@ G_BEGIN_DECLS
 
 /* Gets the model of that name from where the name says: a repository of Hugging Face if the host is hf.co or the name
  * is a known one, else a registry that speaks Ollama's protocol. url, if not NULL, is the server to ask instead. What
- * an earlier try got is not fetched again, and the model is there when all of it is and every digest is right. */
+ * an earlier try got is not fetched again, and the model is there when all of it is, every digest is right, and check
+ * (nullable) finds no tensor missing. */
 gboolean  zim_pull           (const char           *root,
                               const ZimStoreName   *name,
                               const char           *url,
                               const ZimReport      *report,
+                              ZimOpenCheck          check,
                               GCancellable         *cancellable,
                               GError              **error);
 
@@ -38,6 +41,7 @@ gboolean  zim_pull_registry  (const char           *root,
                               const ZimStoreName   *name,
                               ZimServer      *server,
                               const ZimReport      *report,
+                              ZimOpenCheck          check,
                               GCancellable         *cancellable,
                               GError              **error);
 gboolean  zim_pull_hub       (const char           *root,
@@ -46,6 +50,7 @@ gboolean  zim_pull_hub       (const char           *root,
                               const char           *revision,
                               ZimServer      *server,
                               const ZimReport      *report,
+                              ZimOpenCheck          check,
                               GCancellable         *cancellable,
                               GError              **error);
 

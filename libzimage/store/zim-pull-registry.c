@@ -170,6 +170,7 @@ zim_pull_registry (const char          *root,
                    const ZimStoreName  *name,
                    ZimServer           *server,
                    const ZimReport     *report,
+                   ZimOpenCheck         check,
                    GCancellable        *cancellable,
                    GError             **error)
 {
@@ -189,5 +190,5 @@ zim_pull_registry (const char          *root,
       !zim_blobs_put (root, bytes, hex, error))
     return FALSE;
   zim_blobs_sync (root);
-  return zim_tags_write (root, name, hex, error);
+  return zim_open_name (root, name, manifest, hex, check, cancellable, error);
 }

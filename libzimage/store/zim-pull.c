@@ -194,6 +194,7 @@ zim_pull (const char          *root,
           const ZimStoreName  *name,
           const char          *url,
           const ZimReport     *report,
+          ZimOpenCheck         check,
           GCancellable        *cancellable,
           GError             **error)
 {
@@ -203,6 +204,6 @@ zim_pull (const char          *root,
   if (!zim_lock_share (&lock, root, cancellable, error))
     return FALSE;
   if (!place.is_hub)
-    return zim_pull_registry (root, name, place.server, report, cancellable, error);
-  return zim_pull_hub (root, name, place.repository, place.revision, place.server, report, cancellable, error);
+    return zim_pull_registry (root, name, place.server, report, check, cancellable, error);
+  return zim_pull_hub (root, name, place.repository, place.revision, place.server, report, check, cancellable, error);
 }

@@ -183,8 +183,8 @@ pull (Fixture    *fixture,
   GCancellable *cancellable = watch != NULL ? watch->cancellable : NULL;
 
   if (from_hub)
-    return zim_pull_hub (fixture->root, name, "owner/model", "main", server, &report, cancellable, error);
-  return zim_pull_registry (fixture->root, name, server, &report, cancellable, error);
+    return zim_pull_hub (fixture->root, name, "owner/model", "main", server, &report, NULL, cancellable, error);
+  return zim_pull_registry (fixture->root, name, server, &report, NULL, cancellable, error);
 }
 
 static void
@@ -550,7 +550,7 @@ pull_in_thread (gpointer data)
   GError *error = NULL;
 
   server->pause = 1;
-  zim_pull_registry (fixture->root, name, server, &report, NULL, &error);
+  zim_pull_registry (fixture->root, name, server, &report, NULL, NULL, &error);
   return error;
 }
 
@@ -834,6 +834,64 @@ test_store (Fixture       *fixture,
   g_clear_error (&error);
 }
 
+static const char missing[] = "layers.0.feed_forward.w2.weight";
+
+static void
+request_all_but_one (ZimComponent  component,
+                     const char   *name,
+                     guint         n_dims,
+                     const gint64 *dims,
+                     gpointer      checkpoint)
+{
+  if (strcmp (name, missing) != 0)
+    request (component, name, n_dims, dims, checkpoint);
+}
+
+/* Servers that have all but one of the tensors: what came is no model, and what had the name before keeps it. */
+static void
+test_incomplete (Fixture       *fixture,
+                 gconstpointer  data)
+{
+  g_autofree char *source = folder_file (&world.folder, "incomplete");
+  g_autofree char *origin = folder_file (&world.folder, "incomplete-origin");
+  g_autofree char *listing = folder_file (&world.folder, "incomplete.json");
+  g_autofree char *tokenizer = g_build_filename (world.source, "tokenizer", "tokenizer.json", NULL);
+  g_autofree char *contents = NULL;
+  g_autoptr(ZimCheckpoint) part = zim_checkpoint_new_generated (&world.config, NULL, ZIM_DTYPE_F32, fill_exact, NULL);
+  g_autoptr(ZimCheckpoint) opened = NULL, kept = NULL;
+  g_autoptr(ZimStoreName) name = zim_store_name_parse ("m", NULL);
+  g_autoptr(ZimStore) store = zim_store_new (fixture->root);
+  const ZimReport report = { NULL };
+  GError *error = NULL;
+
+  foreach_tensor (&world.config, request_all_but_one, part);
+  zim_checkpoint_write_folder (part, source, &error);
+  g_assert_no_error (error);
+  g_assert_true (g_file_get_contents (tokenizer, &contents, NULL, NULL));
+  folder_write (&world.folder, "incomplete/tokenizer/tokenizer.json", contents, -1);
+  write_listing (source, "incomplete.json", TRUE);
+  opened = zim_checkpoint_open_folder (source, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_true (zim_create (origin, name, opened, NULL, &report, NULL, &error));
+
+  g_assert_true (zim_store_pull (store, "m", fixture->server->base, NULL, NULL, &error));
+  fixture->server->source = source;
+  fixture->server->origin = origin;
+  fixture->server->listing = listing;
+  g_assert_false (zim_store_pull (store, "m", fixture->server->base, NULL, NULL, &error));
+  assert_and_clear_error (&error, ZIM_ERROR_MISSING_TENSOR, missing);
+  g_assert_false (zim_store_pull (store, "hf.co/owner/model", fixture->server->base, NULL, NULL, &error));
+  assert_and_clear_error (&error, ZIM_ERROR_MISSING_TENSOR, missing);
+  fixture->server->source = world.source;
+  fixture->server->origin = world.origin;
+  fixture->server->listing = world.listing;
+
+  g_assert_cmpuint (g_list_model_get_n_items (G_LIST_MODEL (store)), ==, 1);
+  kept = zim_open_checkpoint (fixture->root, name, NULL, &error);
+  g_assert_no_error (error);
+  assert_same_tensors (&world.config, world.checkpoint, kept);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -882,6 +940,7 @@ main (int    argc,
   ADD ("/pull/hub/narrowed", NULL, test_narrowed);
   ADD ("/pull/hub/resume", hub, test_resume);
   ADD ("/pull/store", NULL, test_store);
+  ADD ("/pull/incomplete", NULL, test_incomplete);
 #undef ADD
 
   status = g_test_run ();
