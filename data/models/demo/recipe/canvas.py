@@ -3,6 +3,9 @@
 
 A canvas measures in units of its shorter side. A pen draws in a square of its own, from -0.5 to 0.5
 both ways with y down, which the canvas puts at a place and in a size.
+
+A token of the transformer is a square of TOKEN pixels. What stands on their grid, in one of a few sizes, looks the
+same to it wherever it stands: so it has to learn the outline of a thing once, not for each place between two tokens.
 """
 
 import math
@@ -10,6 +13,7 @@ import math
 from PIL import Image, ImageDraw
 
 OVERSAMPLING = 4
+TOKEN = 16
 
 
 def mix(first, second, amount):
@@ -149,6 +153,12 @@ class Canvas:
     def pen(self, x=0.0, y=0.0, size=1.0, flip=False):
         """A pen for a square with its middle at (x, y)."""
         return Pen(self.draw, x * self.unit, y * self.unit, size * self.unit, flip)
+
+    def snap(self, *values):
+        """The nearest places on the grid of tokens."""
+        step = TOKEN * self.oversampling / self.unit
+        snapped = [round(value / step) * step for value in values]
+        return snapped if len(snapped) > 1 else snapped[0]
 
     def gradient(self, stops, top=0.0, bottom=None):
         """Vertical gradient through colours at equal distances."""

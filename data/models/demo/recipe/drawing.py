@@ -9,10 +9,11 @@ from canvas import Canvas, dark, luma, mix
 from palette import ALL, COLOURS, QUIET, shifted
 from scenes import ANY_USUAL, STANDING, USUAL
 
-SIZES = {"small": (0.25, 0.31), None: (0.42, 0.58), "big": (0.7, 0.8)}
+SIZES = {"small": (0.25, 0.3125), None: (0.4375, 0.5625), "big": (0.6875, 0.8125)}
 # Narrow enough to stand closer together than their size.
 NARROW = {"cat", "dog", "rabbit", "bear", "snowman", "flower", "tree", "fir", "rocket", "balloon"}
-PLACED_SIZES = {"small": (0.22, 0.28), None: (0.32, 0.4), "big": (0.42, 0.48)}
+PLACED_SIZES = {"small": (0.1875, 0.25), None: (0.3125, 0.375), "big": (0.4375, 0.5)}
+STEP = 0.0625 # between the sizes of things in a group
 
 
 def painter(subject):
@@ -48,10 +49,10 @@ def draw_floor(canvas, colour, y):
 
 def place_point(canvas, place, rng):
     """The middle of a subject at a place."""
-    x = canvas.width * 0.5 + rng.uniform(-0.03, 0.03)
-    y = canvas.height * 0.5 + rng.uniform(-0.03, 0.03)
-    margin_x = 0.25 * canvas.width + rng.uniform(-0.03, 0.03)
-    margin_y = 0.25 * canvas.height + rng.uniform(-0.03, 0.03)
+    x = canvas.width * 0.5 + rng.uniform(-0.09, 0.09)
+    y = canvas.height * 0.5 + rng.uniform(-0.09, 0.09)
+    margin_x = 0.25 * canvas.width + rng.uniform(-0.03, 0.09)
+    margin_y = 0.25 * canvas.height + rng.uniform(-0.03, 0.09)
     words = place.split()
     if "left" in words:
         x = margin_x
@@ -64,25 +65,18 @@ def place_point(canvas, place, rng):
     return x, y
 
 
-def slots(count, canvas, standing):
-    """Middles in a unit box of equal things, in rows; and their size in it."""
+def rows_of(count, canvas, standing):
+    """How many equal things stand in each row."""
     wide = canvas.width / canvas.height
     if count == 1:
-        rows = [1]
-    elif count == 2:
-        rows = [2] if wide > 0.7 or standing else [1, 1]
-    elif count == 3:
-        rows = [3] if wide > 0.9 or standing else [1, 1, 1]
-    elif count == 4:
-        rows = [4] if wide > 1.4 or standing else [2, 2]
-    else:
-        rows = [count] if wide > 1.7 else [3, count - 3]
-    places = []
-    for r, n in enumerate(rows):
-        for i in range(n):
-            places.append(((i + 0.5) / n if len(rows) == 1 or n == max(rows)
-                           else 0.5 + (i - (n - 1) / 2) / max(rows), (r + 0.5) / len(rows)))
-    return places, rows
+        return [1]
+    if count == 2:
+        return [2] if wide > 0.7 or standing else [1, 1]
+    if count == 3:
+        return [3] if wide > 0.9 or standing else [1, 1, 1]
+    if count == 4:
+        return [4] if wide > 1.4 or standing else [2, 2]
+    return [count] if wide > 1.7 else [3, count - 3]
 
 
 def draw_group(canvas, group, box, rng, background, floor=None):
@@ -90,16 +84,20 @@ def draw_group(canvas, group, box, rng, background, floor=None):
     x0, y0, x1, y1 = box
     paint = painter(group["subject"])
     colour = pick_colour(rng, group["subject"], group["colour"], background)
-    places, rows = slots(group["count"], canvas, floor is not None)
-    width = (x1 - x0) / max(rows) * (1.3 if group["subject"] in NARROW else 1.0)
-    size = min(width, (y1 - y0) / len(rows)) * rng.uniform(0.72, 0.9)
-    scale = {"small": 0.7, "big": 1.08}.get(group["size"], 1.0)
-    for px, py in places:
-        x = x0 + px * (x1 - x0) + rng.uniform(-0.015, 0.015)
-        y = y0 + py * (y1 - y0) + rng.uniform(-0.015, 0.015)
-        if floor is not None:
-            y = floor - size * scale * 0.5
-        paint(canvas.pen(x, y, size * scale), colour)
+    rows = rows_of(group["count"], canvas, floor is not None)
+    # As many as can be divided by two have their middle on the grid when their distance is two tokens.
+    x_step, y_step = 2 - max(rows) % 2, 2 - len(rows) % 2
+    dx = x_step * canvas.snap((x1 - x0) / max(rows) / x_step)
+    dy = y_step * canvas.snap((y1 - y0) / len(rows) / y_step)
+    scale = {"small": 0.7, "big": 1.08}.get(group["size"], 1.0) * rng.uniform(0.75, 0.9)
+    size = min(dx * (1.3 if group["subject"] in NARROW else 1.0), dy) * scale
+    size = max(2, size // STEP) * STEP
+    top = canvas.snap((y0 + y1 - (len(rows) - 1) * dy) / 2)
+    for row, count in enumerate(rows):
+        left = canvas.snap((x0 + x1 - (count - 1) * dx) / 2)
+        y = top + row * dy if floor is None else floor - size * 0.5
+        for i in range(count):
+            paint(canvas.pen(left + i * dx, y, size), colour)
 
 
 def draw_single(canvas, scene, rng, background):
@@ -107,7 +105,7 @@ def draw_single(canvas, scene, rng, background):
     group = scene["groups"][0]
     subject, place = group["subject"], group["place"]
     low, high = (SIZES if place in (None, "centre") else PLACED_SIZES)[group["size"]]
-    size = rng.uniform(low, high)
+    size = rng.choice((low, high))
     if place is None:
         room_x = max(0.0, canvas.width - size - 0.1) / 2
         room_y = max(0.0, canvas.height - size - 0.1) / 2
@@ -115,8 +113,9 @@ def draw_single(canvas, scene, rng, background):
         y = canvas.height / 2 + rng.uniform(-1, 1) * min(room_y, 0.12 * canvas.height)
     else:
         x, y = place_point(canvas, place, rng)
+    x, y = canvas.snap(x, y)
     if subject in STANDING:
-        floor = canvas.height * rng.uniform(0.7, 0.78)
+        floor = canvas.snap(canvas.height * rng.uniform(0.7, 0.78))
         draw_floor(canvas, background, floor)
         y = floor + 0.07 * size + 0.02 - size * 0.5
         if y - size * 0.55 < 0.02:
@@ -131,10 +130,10 @@ def draw_several(canvas, scene, rng, background):
     group = scene["groups"][0]
     w, h = canvas.width, canvas.height
     room = rng.uniform(0.8, 1.0)
-    middle = h * 0.5 + rng.uniform(-0.08, 0.08) * h
+    middle = h * 0.5 + (rng.uniform(-0.08, 0.08) * h if group["count"] < 4 else 0)
     floor = None
     if group["subject"] in STANDING and group["count"] < 5:
-        line = h * rng.uniform(0.66, 0.74)
+        line = canvas.snap(h * rng.uniform(0.66, 0.74))
         draw_floor(canvas, background, line)
         floor = line + 0.05
     half_w, half_h = 0.47 * w * room, 0.42 * h * room
@@ -231,12 +230,12 @@ def draw_action(scene, rng, width, height):
     tint = default or pick_colour(rng, "", scene["tint"], scene["background"])
     if default and (scene["background"] in ("brown", "orange") or scene["colour"] == "brown"):
         tint = (64, 58, 72)
-    floor = canvas.height * rng.uniform(0.72, 0.8)
+    floor = canvas.snap(canvas.height * rng.uniform(0.72, 0.8))
     draw_floor(canvas, background, floor)
-    size = rng.uniform(0.5, 0.58)
-    x = canvas.width / 2 + rng.uniform(-0.1, 0.1) * canvas.width
-    if action in ("balloon", "piano"):
-        x = canvas.width / 2 + rng.uniform(-0.04, 0.02) * canvas.width
+    size = rng.choice((0.5, 0.5625))
+    x = canvas.width / 2
+    if action not in ("balloon", "piano"):
+        x = canvas.snap(x + rng.uniform(-0.1, 0.1) * canvas.width)
     base = floor + 0.06
     act(canvas, scene, rng, x, base, size, coat, tint)
     return canvas.finish()

@@ -18,7 +18,7 @@ SNOW_SKY = [(150, 172, 200), (216, 226, 238)]
 TINTS = {"day": ((255, 255, 255), 0.0), "sunset": ((112, 48, 92), 0.38),
          "night": ((18, 24, 66), 0.62), "dawn": ((244, 190, 190), 0.22)}
 SNOW = (240, 244, 250)
-SIZES = {"small": (0.2, 0.25), None: (0.34, 0.44), "big": (0.54, 0.62)}
+SIZES = {"small": (0.1875, 0.25), None: (0.375, 0.4375), "big": (0.5625, 0.625)}
 
 
 class Land:
@@ -31,7 +31,7 @@ class Land:
         self.pen = canvas.pen()
         self.w = canvas.width
         self.h = canvas.height
-        self.horizon = canvas.height * rng.uniform(0.56, 0.66)
+        self.horizon = canvas.snap(canvas.height * rng.uniform(0.56, 0.66))
 
     def tint(self, colour, snow=True):
         """A colour in the light of the hour, and under snow where there is some."""
@@ -62,19 +62,19 @@ def draw_sky(land):
         grey = RAIN_SKY if weather == "rain" else SNOW_SKY
         stops = grey if time == "day" else [mix(a, b, 0.3) for a, b in zip(stops, grey)]
     land.canvas.gradient(stops, 0, land.horizon + 0.06)
-    x = land.w * rng.uniform(0.2, 0.8)
+    x = land.canvas.snap(land.w * rng.uniform(0.2, 0.8))
     land.sun_x = x
     if time == "night":
         for _ in range(int(34 * land.w * land.h)):
             pen.disc(rng.uniform(0, land.w), rng.uniform(0, land.horizon), rng.uniform(0.004, 0.009),
                      (250, 244, 214))
-        y = land.h * rng.uniform(0.14, 0.26)
+        y = land.canvas.snap(land.h * rng.uniform(0.14, 0.26))
         pen.disc(x, y, 0.09, (252, 244, 206))
         pen.disc(x + 0.03, y - 0.02, 0.022, (232, 220, 176))
         pen.disc(x - 0.035, y + 0.025, 0.016, (232, 220, 176))
     elif weather not in ("rain", "snow"):
         low = time in ("sunset", "dawn")
-        y = land.horizon - (rng.uniform(0.1, 0.2) if low else rng.uniform(0.34, 0.44) * land.h)
+        y = land.canvas.snap(land.horizon - (rng.uniform(0.1, 0.2) if low else rng.uniform(0.34, 0.44) * land.h))
         radius = 0.13 if low else 0.08
         colour = {"sunset": (255, 222, 110), "dawn": (255, 240, 190)}.get(time, (255, 226, 96))
         sky = stops[-1] if low else mix(*stops, 0.4)
@@ -234,18 +234,18 @@ def draw_subject(land, paint, colour):
     """The subject on the land, on the water or in the air."""
     scene, rng = land.scene, land.rng
     subject = scene["subject"]
-    size = rng.uniform(*SIZES[scene["size"]])
-    x = land.w * rng.uniform(0.3, 0.7)
-    base = min(land.horizon + rng.uniform(0.16, 0.24), land.h - 0.06)
+    size = rng.choice(SIZES[scene["size"]])
+    x = land.canvas.snap(land.w * rng.uniform(0.3, 0.7))
+    base = min(land.canvas.snap(land.horizon + rng.uniform(0.16, 0.24)), land.h - 0.06)
     # A subject keeps most of its own colour, so that it stays what the caption says.
     shade, amount = TINTS[scene["time"]]
     colour = mix(colour, shade, amount * 0.3)
     if subject in IN_AIR:
-        y = land.h * rng.uniform(0.28, 0.4)
+        y = land.canvas.snap(land.h * rng.uniform(0.28, 0.4))
         paint(land.pen.at(x, y, size * 0.8), colour)
         return
     if subject == "boat":
-        base = land.horizon + rng.uniform(0.1, 0.16)
+        base = land.horizon + 0.125
         pen = land.pen.at(x, base - size * 0.42, size)
         paint(pen, colour)
         for y in (0.47, 0.53):
@@ -288,7 +288,7 @@ def draw_in_boat(canvas, rng, paint):
     land = Land(canvas, scene, rng)
     draw_sky(land)
     draw_sea(land)
-    x, base, size = land.w * rng.uniform(0.4, 0.6), land.horizon + 0.1, rng.uniform(0.44, 0.5)
+    x, base, size = canvas.snap(land.w * rng.uniform(0.4, 0.6)), land.horizon + 0.1, 0.5
     paint(canvas.pen(x, base - size * 0.42, size))
     pen = canvas.pen(x, base, size * 1.3)
     pen.poly([(-0.5, -0.04), (0.5, -0.04), (0.36, 0.2), (-0.36, 0.2)], (190, 74, 62))
