@@ -175,9 +175,9 @@ zim_image_set_property (GObject      *object,
 }
 
 static void
-zim_image_class_init (ZimImageClass *klass)
+zim_image_class_init (ZimImageClass *class)
 {
-  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  GObjectClass *object_class = G_OBJECT_CLASS (class);
   const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS;
 
   object_class->constructed = zim_image_constructed;

@@ -226,9 +226,9 @@ string_property (const char *name)
 }
 
 static void
-zim_params_class_init (ZimParamsClass *klass)
+zim_params_class_init (ZimParamsClass *class)
 {
-  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  GObjectClass *object_class = G_OBJECT_CLASS (class);
 
   object_class->finalize = zim_params_finalize;
   object_class->get_property = zim_params_get_property;
