@@ -15,8 +15,9 @@ struct _GuiGenerator
   GObject       parent_instance;
 
   ZimPipeline  *pipeline;    /* (nullable) the last that was opened, */
-  char         *model_name;  /* what it was opened for */
+  char         *model_name;  /* what it was opened for, */
   char         *device_name;
+  char         *model_id;    /* and the store’s id of the model then (nullable) */
   GCancellable *preparing;   /* (nullable) */
   GError       *error;
 };
@@ -41,6 +42,7 @@ gui_generator_dispose (GObject *object)
   g_clear_object (&self->pipeline);
   g_clear_pointer (&self->model_name, g_free);
   g_clear_pointer (&self->device_name, g_free);
+  g_clear_pointer (&self->model_id, g_free);
   g_clear_error (&self->error);
   G_OBJECT_CLASS (gui_generator_parent_class)->dispose (object);
 }
@@ -101,27 +103,46 @@ gui_generator_get_error (GuiGenerator *self)
 
 typedef struct
 {
-  char *model;
-  char *device;
-} Names;
+  char        *model;
+  char        *device;
+  char        *id;       /* (nullable) of what is opened, and before that of what is open: */
+  ZimPipeline *pipeline; /* (nullable) for the same names */
+} Opening;
 
 static void
-names_free (Names *names)
+opening_free (Opening *opening)
 {
-  g_free (names->model);
-  g_free (names->device);
-  g_free (names);
+  g_free (opening->model);
+  g_free (opening->device);
+  g_free (opening->id);
+  g_clear_object (&opening->pipeline);
+  g_free (opening);
+}
+
+/* The store’s id of a model, which is another when something else is put there under its name. Models elsewhere have
+ * none. (nullable) (transfer full) */
+static char *
+find_id (const char   *name,
+         GCancellable *cancellable)
+{
+  g_autoptr(ZimStore) store = zim_store_new (NULL);
+  g_autoptr(ZimStoredModel) model = NULL;
+
+  /* What is wrong with the store, opening tells. */
+  if (zim_store_refresh (store, cancellable, NULL))
+    model = zim_store_find (store, name);
+  return model != NULL ? g_strdup (zim_stored_model_get_id (model)) : NULL;
 }
 
 static ZimPipeline *
-open_pipeline (const Names   *names,
-               GCancellable  *cancellable,
-               GError       **error)
+open_pipeline (const Opening  *opening,
+               GCancellable   *cancellable,
+               GError        **error)
 {
-  g_autoptr(ZimModel) model = zim_model_open (names->model, cancellable, error);
+  g_autoptr(ZimModel) model = zim_model_open (opening->model, cancellable, error);
   /* What is automatic may be set in the environment, as for every program of the library. */
-  gboolean is_auto = g_str_equal (names->device, "auto");
-  g_autoptr(ZimDevice) device = model != NULL && !is_auto ? zim_device_find (names->device, error) : NULL;
+  gboolean is_auto = g_str_equal (opening->device, "auto");
+  g_autoptr(ZimDevice) device = model != NULL && !is_auto ? zim_device_find (opening->device, error) : NULL;
 
   return model != NULL && (is_auto || device != NULL) ? zim_pipeline_new (model, device, error) : NULL;
 }
@@ -132,9 +153,15 @@ open_in_thread (GTask        *task,
                 gpointer      task_data,
                 GCancellable *cancellable)
 {
+  Opening *opening = task_data;
+  g_autofree char *id = find_id (opening->model, cancellable);
+  gboolean is_same = opening->pipeline != NULL && g_strcmp0 (opening->id, id) == 0;
   GError *error = NULL;
-  ZimPipeline *pipeline = open_pipeline (task_data, cancellable, &error);
+  ZimPipeline *pipeline =
+    is_same ? g_object_ref (opening->pipeline) : open_pipeline (opening, cancellable, &error);
 
+  g_free (opening->id);
+  opening->id = g_steal_pointer (&id);
   if (pipeline != NULL)
     g_task_return_pointer (task, pipeline, g_object_unref);
   else
@@ -150,16 +177,26 @@ open_async (GuiGenerator        *self,
             gpointer             user_data)
 {
   g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
-  Names *names = g_new0 (Names, 1);
+  Opening *opening = g_new0 (Opening, 1);
 
-  names->model = g_strdup (model);
-  names->device = g_strdup (device);
-  g_task_set_source_tag (task, open_async);
-  g_task_set_task_data (task, names, (GDestroyNotify) names_free);
+  opening->model = g_strdup (model);
+  opening->device = g_strdup (device);
   if (self->pipeline != NULL && g_str_equal (self->model_name, model) && g_str_equal (self->device_name, device))
-    g_task_return_pointer (task, g_object_ref (self->pipeline), g_object_unref);
-  else
-    g_task_run_in_thread (task, open_in_thread);
+    {
+      opening->pipeline = g_object_ref (self->pipeline);
+      opening->id = g_strdup (self->model_id);
+    }
+  g_task_set_source_tag (task, open_async);
+  g_task_set_task_data (task, opening, (GDestroyNotify) opening_free);
+  g_task_run_in_thread (task, open_in_thread);
+}
+
+static void
+take_text (char       **target,
+           const char  *text)
+{
+  g_free (*target);
+  *target = g_strdup (text);
 }
 
 /* Keeps the pipeline for the next task. */
@@ -168,15 +205,14 @@ open_finish (GuiGenerator  *self,
              GAsyncResult  *result,
              GError       **error)
 {
-  const Names *names = g_task_get_task_data (G_TASK (result));
+  const Opening *opening = g_task_get_task_data (G_TASK (result));
   g_autoptr(ZimPipeline) pipeline = g_task_propagate_pointer (G_TASK (result), error);
 
   if (pipeline != NULL && g_set_object (&self->pipeline, pipeline))
     {
-      g_free (self->model_name);
-      self->model_name = g_strdup (names->model);
-      g_free (self->device_name);
-      self->device_name = g_strdup (names->device);
+      take_text (&self->model_name, opening->model);
+      take_text (&self->device_name, opening->device);
+      take_text (&self->model_id, opening->id);
       g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_MODEL]);
     }
   return g_steal_pointer (&pipeline);
@@ -208,6 +244,8 @@ gui_generator_prepare (GuiGenerator *self,
 {
   g_cancellable_cancel (self->preparing);
   g_clear_object (&self->preparing);
+  if (model == NULL)
+    return;
   self->preparing = g_cancellable_new ();
   open_async (self, model, device, self->preparing, prepared_cb, NULL);
 }

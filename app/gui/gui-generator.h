@@ -15,7 +15,8 @@ G_DECLARE_FINAL_TYPE (GuiGenerator, gui_generator, GUI, GENERATOR, GObject)
 
 GuiGenerator *gui_generator_new       (void);
 
-/* Opens a model to know its defaults, and to begin sooner: the property “model” is it then. */
+/* Opens a model to know its defaults, and to begin sooner: the property “model” is it then. If it is open already, and
+ * not another under that name, nothing happens. NULL: none. */
 void          gui_generator_prepare   (GuiGenerator *self,
                                        const char   *model,
                                        const char   *device);

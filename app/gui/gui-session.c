@@ -159,8 +159,15 @@ prepare (GuiSession *self)
   g_autofree char *model = g_settings_get_string (self->settings, "model");
   g_autofree char *device = g_settings_get_string (self->settings, "device");
 
-  if (*model != '\0')
-    gui_generator_prepare (self->generator, model, device);
+  gui_generator_prepare (self->generator, *model != '\0' ? model : NULL, device);
+}
+
+/* The chosen model may be another now. */
+static void
+store_changed_cb (GuiSession *self)
+{
+  list_models (self);
+  prepare (self);
 }
 
 static void
@@ -252,7 +259,7 @@ gui_session_init (GuiSession *self)
   self->has_demo = zim_model_is_installed (GUI_DEMO_MODEL);
 
   g_signal_connect_object (self->history, "failed", G_CALLBACK (history_failed_cb), self, 0);
-  g_signal_connect_object (self->store, "items-changed", G_CALLBACK (list_models), self, G_CONNECT_SWAPPED);
+  g_signal_connect_object (self->store, "items-changed", G_CALLBACK (store_changed_cb), self, G_CONNECT_SWAPPED);
   g_signal_connect_object (self->settings, "changed::model", G_CALLBACK (choice_changed_cb), self, 0);
   g_signal_connect_object (self->settings, "changed::device", G_CALLBACK (choice_changed_cb), self, 0);
   g_signal_connect_object (self->settings, "changed::folder", G_CALLBACK (folder_changed_cb), self, 0);

@@ -36,9 +36,12 @@ set_folder (const char *variable,
 }
 
 static void
-make_tiny_model (const char *path)
+make_tiny_model (const char *path,
+                 const char *seed,
+                 const char *variant)
 {
-  const char *const argv[] = { g_getenv ("MAKE_TINY_MODEL"), "--size", "small", path, NULL };
+  const char *const argv[] = { g_getenv ("MAKE_TINY_MODEL"), "--size", "small", "--seed", seed, "--variant", variant,
+                               path, NULL };
   g_autoptr(GError) error = NULL;
   int status;
 
@@ -61,7 +64,7 @@ make_model (void)
   if (real != NULL)
     g_assert_no_errno (symlink (real, model));
   else
-    make_tiny_model (model);
+    make_tiny_model (model, "1", "turbo");
   g_setenv ("XDG_DATA_DIRS", dirs, TRUE);
 }
 
@@ -106,6 +109,17 @@ gui_test_get_model (void)
   if (model == NULL)
     model = g_build_filename (home, "data-dir", "zimage", "models", "demo", NULL);
   return model;
+}
+
+char *
+gui_test_make_model (const char *name,
+                     const char *seed,
+                     const char *variant)
+{
+  char *path = g_build_filename (home, name, NULL);
+
+  make_tiny_model (path, seed, variant);
+  return path;
 }
 
 const char *

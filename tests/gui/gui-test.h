@@ -23,6 +23,10 @@ void       gui_test_reset        (void);
 void       gui_test_choose_demo  (void);
 const char *gui_test_get_folder  (void); /* of the pictures */
 const char *gui_test_get_model   (void); /* the folder of the demo model */
+/* Makes another one, with other weights for another seed. (transfer full) */
+char      *gui_test_make_model   (const char     *name,
+                                  const char     *seed,
+                                  const char     *variant);
 /* Starts the application with a command line, ended by NULL, runs the script in its main loop and ends it. */
 void       gui_test_run          (GuiScript       script,
                                   gpointer        data,

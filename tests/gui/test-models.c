@@ -161,6 +161,101 @@ test_add (void)
   gui_test_run (add_script, NULL, NULL);
 }
 
+/* Another model under the same name */
+
+static GBytes *
+get_newest_pixels (GuiApplication *application)
+{
+  GListModel *list = gui_history_get_list (gui_test_get_history (application));
+  g_autoptr(GuiPicture) picture = g_list_model_get_item (list, 0);
+  g_autoptr(ZimImage) image = zim_image_load (gui_picture_get_path (picture), NULL);
+
+  g_assert_cmpint (zim_image_get_seed (image), ==, 7);
+  return gdk_pixbuf_read_pixel_bytes (zim_image_get_pixbuf (image));
+}
+
+static GBytes *
+make_picture (GuiApplication *application,
+              guint           number)
+{
+  gui_window_generate (gui_test_get_window (application), "by whoever has the name");
+  gui_test_wait_for_pictures (application, number);
+  return get_newest_pixels (application);
+}
+
+static gboolean
+is_guided (gpointer data)
+{
+  ZimModel *model = gui_generator_get_model (gui_session_get_generator (gui_application_get_session (data)));
+
+  return model != NULL && zim_model_get_variant (model) == ZIM_VARIANT_BASE;
+}
+
+/* As another program does it, without a word to the application. */
+static void
+put_in_store (const char *name,
+              const char *path)
+{
+  g_autoptr(ZimStore) store = zim_store_new (NULL);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(ZimModel) model = zim_model_open (path, NULL, &error);
+
+  g_assert_no_error (error);
+  zim_store_create (store, name, model, NULL, NULL, NULL, NULL, &error);
+  g_assert_no_error (error);
+}
+
+static void
+remove_from_store (const char *name)
+{
+  g_autoptr(ZimStore) store = zim_store_new (NULL);
+  g_autoptr(GError) error = NULL;
+
+  zim_store_remove (store, name, NULL, &error);
+  g_assert_no_error (error);
+}
+
+static void
+again_script (GuiApplication *application,
+              gpointer        data)
+{
+  GuiWindow *window = gui_test_get_window (application);
+  g_autofree char *guided = gui_test_make_model ("guided", "2", "base");
+  g_autofree char *other = gui_test_make_model ("other", "3", "turbo");
+  const char *const paths[] = { guided, NULL };
+  g_autoptr(GBytes) first = make_picture (application, 1);
+  g_autoptr(GBytes) same = make_picture (application, 2);
+  g_autoptr(GBytes) second = NULL;
+  g_autoptr(GBytes) third = NULL;
+
+  g_assert_true (g_bytes_equal (first, same));
+  g_assert_false (is_guided (application));
+  gui_models_create (gui_test_find (window, "models"), "mine", paths);
+  gui_test_wait (is_guided, application);
+  g_assert_true (gtk_widget_get_visible (gui_test_find (window, "guidance_row")));
+  second = make_picture (application, 3);
+  g_assert_false (g_bytes_equal (first, second));
+
+  put_in_store ("mine", other);
+  third = make_picture (application, 4);
+  g_assert_false (is_guided (application));
+  g_assert_false (g_bytes_equal (third, second));
+  g_assert_false (g_bytes_equal (third, first));
+}
+
+static void
+test_again (void)
+{
+  gui_test_reset ();
+  put_in_store ("mine", gui_test_get_model ());
+  g_settings_set_string (settings, "model", "mine");
+  g_settings_set_int (settings, "steps", 2);
+  g_settings_set_int64 (settings, "seed", 7);
+  g_settings_set_boolean (settings, "seed-locked", TRUE);
+  gui_test_run (again_script, NULL, NULL);
+  remove_from_store ("mine");
+}
+
 /* Pulling, from a server in this process that speaks the hub’s protocol */
 
 #define COMMIT "0123456789abcdef0123456789abcdef01234567"
@@ -332,6 +427,7 @@ main (int    argc,
   settings = g_settings_new (GUI_APPLICATION_ID);
   g_test_add_func ("/gui/models/first-run", test_first_run);
   g_test_add_func ("/gui/models/add", test_add);
+  g_test_add_func ("/gui/models/again", test_again);
   g_test_add_func ("/gui/models/absent", test_absent);
   g_test_add_func ("/gui/models/pull", test_pull);
   return g_test_run ();
