@@ -77,13 +77,20 @@ gui_gallery_get_pictures (GuiGallery *self)
 }
 
 void
+gui_gallery_focus (GuiGallery *self)
+{
+  gtk_widget_grab_focus (gui_gallery_is_open (self) ? GTK_WIDGET (gui_viewer_get_canvas (self->viewer))
+                                                    : GTK_WIDGET (self->grid));
+}
+
+void
 gui_gallery_open (GuiGallery *self,
                   GuiPicture *picture,
                   GuiPicture *other)
 {
   gui_viewer_show (self->viewer, picture, other);
   show_page (self, "viewer");
-  gtk_widget_grab_focus (GTK_WIDGET (gui_viewer_get_canvas (self->viewer)));
+  gui_gallery_focus (self);
 }
 
 static guint
@@ -118,7 +125,7 @@ void
 gui_gallery_close (GuiGallery *self)
 {
   show_page (self, g_list_model_get_n_items (self->pictures) > 0 ? "grid" : "empty");
-  gtk_widget_grab_focus (GTK_WIDGET (self->grid));
+  gui_gallery_focus (self);
 }
 
 /* A picture that is open and taken away makes room for the list. */
@@ -155,7 +162,12 @@ static void
 bind_cb (GtkListItemFactory *factory,
          GtkListItem        *item)
 {
-  gui_thumb_set_picture (GUI_THUMB (gtk_list_item_get_child (item)), gtk_list_item_get_item (item));
+  GuiThumb *thumb = GUI_THUMB (gtk_list_item_get_child (item));
+
+  gui_thumb_set_picture (thumb, gtk_list_item_get_item (item));
+  /* The cell is what has the focus, and GTK 4.8 gives it no name. */
+  gtk_accessible_update_property (GTK_ACCESSIBLE (gtk_widget_get_parent (GTK_WIDGET (thumb))),
+                                  GTK_ACCESSIBLE_PROPERTY_LABEL, gui_thumb_get_name (thumb), -1);
 }
 
 static void

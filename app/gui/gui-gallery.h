@@ -28,6 +28,7 @@ void       gui_gallery_open         (GuiGallery  *self,
 void       gui_gallery_move         (GuiGallery  *self,
                                      int          by);
 gboolean   gui_gallery_is_open      (GuiGallery  *self);
+void       gui_gallery_focus        (GuiGallery  *self);
 void       gui_gallery_close        (GuiGallery  *self);
 GuiCanvas *gui_gallery_get_canvas   (GuiGallery  *self); /* (nullable) if none is open */
 

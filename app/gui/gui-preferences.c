@@ -9,6 +9,8 @@
 
 #include <glib/gi18n.h>
 
+#include "gui-mnemonics.h"
+
 struct _GuiPreferences
 {
   AdwPreferencesWindow  parent_instance;
@@ -84,6 +86,7 @@ static void
 gui_preferences_init (GuiPreferences *self)
 {
   gtk_widget_init_template (GTK_WIDGET (self));
+  gui_mnemonics_hide (GTK_WIDGET (self));
   g_signal_connect (self->folder_button, "clicked", G_CALLBACK (choose_cb), self);
 }
 

@@ -15,6 +15,7 @@ struct _GuiThumb
 
   GtkPicture   *view;
   GuiPicture   *picture;
+  char         *name;
   GCancellable *cancellable;
 };
 
@@ -41,19 +42,25 @@ gui_thumb_set_picture (GuiThumb   *self,
                        GuiPicture *picture)
 {
   g_autofree char *name = picture != NULL ? g_path_get_basename (gui_picture_get_path (picture)) : NULL;
-  g_autofree char *label = name != NULL ? g_filename_display_name (name) : NULL;
 
   g_cancellable_cancel (self->cancellable);
   g_clear_object (&self->cancellable);
   g_set_object (&self->picture, picture);
   gtk_picture_set_paintable (self->view, NULL);
   gtk_widget_remove_css_class (GTK_WIDGET (self), "broken");
-  gtk_picture_set_alternative_text (self->view, label);
-  gtk_widget_set_tooltip_text (GTK_WIDGET (self), label);
+  g_free (self->name);
+  self->name = name != NULL ? g_filename_display_name (name) : NULL;
+  gtk_widget_set_tooltip_text (GTK_WIDGET (self), self->name);
   if (picture == NULL)
     return;
   self->cancellable = g_cancellable_new ();
   gui_picture_thumbnail_async (picture, 2 * SIZE, self->cancellable, loaded_cb, self);
+}
+
+const char *
+gui_thumb_get_name (GuiThumb *self)
+{
+  return self->name;
 }
 
 static GdkContentProvider *
@@ -76,6 +83,7 @@ gui_thumb_dispose (GObject *object)
   g_cancellable_cancel (self->cancellable);
   g_clear_object (&self->cancellable);
   g_clear_object (&self->picture);
+  g_clear_pointer (&self->name, g_free);
   G_OBJECT_CLASS (gui_thumb_parent_class)->dispose (object);
 }
 
@@ -91,7 +99,8 @@ gui_thumb_init (GuiThumb *self)
 {
   GtkDragSource *drag = gtk_drag_source_new ();
 
-  self->view = GTK_PICTURE (gtk_picture_new ());
+  /* What there is to read is the cell's. */
+  self->view = g_object_new (GTK_TYPE_PICTURE, "accessible-role", GTK_ACCESSIBLE_ROLE_PRESENTATION, NULL);
   gtk_picture_set_content_fit (self->view, GTK_CONTENT_FIT_COVER);
   gtk_widget_set_size_request (GTK_WIDGET (self->view), SIZE, SIZE);
   gtk_widget_set_overflow (GTK_WIDGET (self), GTK_OVERFLOW_HIDDEN);

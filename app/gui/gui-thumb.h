@@ -19,5 +19,6 @@ GtkWidget  *gui_thumb_new         (void);
 /* NULL shows nothing, and what is being read for it is no longer waited for. */
 void        gui_thumb_set_picture (GuiThumb    *self,
                                    GuiPicture  *picture);
+const char *gui_thumb_get_name    (GuiThumb    *self); /* what the picture is called (nullable) */
 
 G_END_DECLS

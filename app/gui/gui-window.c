@@ -9,6 +9,8 @@
 
 #include <glib/gi18n.h>
 
+#include "gui-mnemonics.h"
+
 G_DEFINE_FINAL_TYPE (GuiWindow, gui_window, ADW_TYPE_APPLICATION_WINDOW)
 
 static gboolean
@@ -116,6 +118,8 @@ view_changed_cb (GuiWindow *self)
   gtk_widget_set_visible (self->options_button, is_view (self, "studio"));
   if (is_view (self, "studio"))
     gui_studio_focus_prompt (self->studio);
+  else if (is_view (self, "history"))
+    gui_gallery_focus (self->gallery);
   _gui_window_actions_update (self);
 }
 
@@ -258,5 +262,6 @@ static void
 gui_window_init (GuiWindow *self)
 {
   gtk_widget_init_template (GTK_WIDGET (self));
+  gui_mnemonics_hide (GTK_WIDGET (self));
   add_drop_target (self);
 }

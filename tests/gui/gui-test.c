@@ -324,6 +324,21 @@ gui_test_get_window (GuiApplication *application)
   g_assert_not_reached ();
 }
 
+gpointer
+gui_test_find_window (GType type)
+{
+  GListModel *windows = gtk_window_get_toplevels ();
+
+  for (guint i = 0; i < g_list_model_get_n_items (windows); i++)
+    {
+      g_autoptr(GtkWidget) window = g_list_model_get_item (windows, i);
+
+      if (G_TYPE_CHECK_INSTANCE_TYPE (window, type) && gtk_widget_get_mapped (window))
+        return window;
+    }
+  return NULL;
+}
+
 static GtkWidget *
 find (GtkWidget  *widget,
       const char *name)

@@ -38,6 +38,8 @@ void       gui_test_wait         (GuiCondition    condition,
 /* … until nothing is left to do, and the window has been drawn. */
 void       gui_test_settle       (void);
 GuiWindow *gui_test_get_window   (GuiApplication *application);
+/* One that is shown, of a class. (nullable) */
+gpointer   gui_test_find_window  (GType           type);
 /* The first widget in another with a name in its .ui file. */
 gpointer   gui_test_find         (gpointer        root,
                                   const char     *name);

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#include "gui-studio.h"
+#include "gui-preferences.h"
 #include "gui-test.h"
 
 #define ACCESSIBLE "org.a11y.atspi.Accessible"
@@ -128,16 +128,21 @@ get_name (const Node *node)
   return g_variant_dup_string (value, NULL);
 }
 
+/* Bits of the states of AT-SPI */
+#define FOCUSABLE 11
+#define PRESSED 20
+
 static gboolean
-is_showing (const Node *node)
+has_state (const Node *node,
+           guint       state)
 {
   g_autoptr(GVariant) answer = call (bus, node->name, node->path, ACCESSIBLE, "GetState", NULL,
                                      G_VARIANT_TYPE ("(au)"));
   g_autoptr(GVariant) words = g_variant_get_child_value (answer, 0);
-  guint32 first;
+  guint32 word;
 
-  g_variant_get_child (words, 0, "u", &first);
-  return (first & (1u << 25)) != 0 || (first & (1u << 30)) != 0; /* showing or visible */
+  g_variant_get_child (words, state / 32, "u", &word);
+  return (word & (1u << state % 32)) != 0;
 }
 
 /* GTK calls what has no name by its class. */
@@ -152,30 +157,36 @@ is_nameless (const char *name)
   return *name == '\0';
 }
 
-/* Roles that a person acts on. */
+/* Roles that a person acts on, or hears of. */
 static gboolean
 is_control (const char *role)
 {
   static const char *const roles[] = {
-    "push button", "button", "toggle button", "check box", "radio button", "combo box", "spin button", "entry", "text",
-    "slider", "progress bar", "switch", "menu item",
+    "button", "toggle button", "checkbox", "radio button", "combo box", "spin button", "text box", "slider",
+    "progress bar", "switch", "menu item", "tab", "grid", "grid cell", NULL
   };
 
-  for (guint i = 0; i < G_N_ELEMENTS (roles); i++)
-    if (g_str_equal (roles[i], role))
-      return TRUE;
-  return FALSE;
+  return g_strv_contains (roles, role);
+}
+
+/* What else the keyboard reaches: pictures, rows, texts that can be selected, what it scrolls. */
+static gboolean
+can_have_focus (const char *role)
+{
+  static const char *const roles[] = { "image", "label", "list", "list item", "group", "search box", "window", NULL };
+
+  return is_control (role) || g_strv_contains (roles, role);
 }
 
 typedef struct
 {
-  GHashTable *names;    /* of controls */
-  GPtrArray  *nameless; /* descriptions of controls */
-  guint       n_controls;
+  GHashTable *controls; /* “role name” → Node */
+  GPtrArray  *faults;   /* what is wrong, with the way there */
+  GPtrArray  *nodes;    /* all there are */
 } Found;
 
 static void
-walk (const Node *node,
+walk (Node       *node,
       const char *trail,
       Found      *found)
 {
@@ -184,64 +195,107 @@ walk (const Node *node,
   g_autofree char *here = g_strdup_printf ("%s/%s “%s”", trail, role, name);
   g_autoptr(GPtrArray) children = NULL;
 
-  g_hash_table_insert (found->names, g_strdup (name), GUINT_TO_POINTER (1));
-  found->n_controls += is_control (role) && is_showing (node);
-  if (is_control (role) && is_nameless (name) && is_showing (node))
-    g_ptr_array_add (found->nameless, g_strdup (here));
+  if (is_control (role) || g_str_equal (role, "image"))
+    g_hash_table_insert (found->controls, g_strdup_printf ("%s %s", role, name), node);
+  if (is_control (role) && (is_nameless (name) || strchr (name, '_') != NULL))
+    g_ptr_array_add (found->faults, g_strconcat ("no good name: ", here, NULL));
+  if (!can_have_focus (role) && has_state (node, FOCUSABLE))
+    g_ptr_array_add (found->faults, g_strconcat ("no role for what has the focus: ", here, NULL));
   children = get_children (node->name, node->path);
   for (guint i = 0; i < children->len; i++)
     walk (g_ptr_array_index (children, i), here, found);
+  g_ptr_array_extend_and_steal (found->nodes, g_steal_pointer (&children));
 }
 
 static void
 find_all (Found *found)
 {
-  const char *own = NULL;
-  g_autoptr(GPtrArray) applications = get_children ("org.a11y.atspi.Registry", ROOT);
-
-  found->names = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  found->nameless = g_ptr_array_new_with_free_func (g_free);
-  g_assert_cmpuint (applications->len, ==, 1);
-  own = ((Node *) g_ptr_array_index (applications, 0))->name;
-  g_assert_nonnull (own);
-  walk (g_ptr_array_index (applications, 0), "", found);
+  found->controls = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  found->faults = g_ptr_array_new_with_free_func (g_free);
+  found->nodes = get_children ("org.a11y.atspi.Registry", ROOT);
+  g_assert_cmpuint (found->nodes->len, ==, 1);
+  walk (g_ptr_array_index (found->nodes, 0), "", found);
 }
 
 static void
 found_clear (Found *found)
 {
-  g_hash_table_unref (found->names);
-  g_ptr_array_unref (found->nameless);
+  g_hash_table_unref (found->controls);
+  g_ptr_array_unref (found->faults);
+  g_ptr_array_unref (found->nodes);
 }
 
-static gboolean
-has_name (const Found *found,
-          const char  *text)
+/* All controls are those that are expected, and the other way round. */
+static void
+check (const char *const *expected)
 {
+  Found found = { NULL };
   GHashTableIter iter;
-  gpointer name;
+  gpointer key;
 
-  g_hash_table_iter_init (&iter, found->names);
-  while (g_hash_table_iter_next (&iter, &name, NULL))
-    if (strstr (name, text) != NULL)
-      return TRUE;
-  return FALSE;
+  gui_test_settle ();
+  find_all (&found);
+  for (guint i = 0; expected[i] != NULL; i++)
+    if (!g_hash_table_contains (found.controls, expected[i]))
+      g_ptr_array_add (found.faults, g_strconcat ("missing: ", expected[i], NULL));
+  g_hash_table_iter_init (&iter, found.controls);
+  while (g_hash_table_iter_next (&iter, &key, NULL))
+    if (!g_strv_contains (expected, key) && !g_str_has_prefix (key, "image "))
+      g_ptr_array_add (found.faults, g_strconcat ("unexpected: ", key, NULL));
+  for (guint i = 0; i < found.faults->len; i++)
+    g_test_message ("%s", (char *) g_ptr_array_index (found.faults, i));
+  g_assert_cmpuint (found.faults->len, ==, 0);
+  found_clear (&found);
+}
+
+/* All controls of the window, whichever page is seen. A toggle button is a button with a state here. */
+
+#define ALWAYS                                                                                                   \
+  "tab Create", "tab History", "tab Models", "button New Image", "button Main Menu",                             \
+  "button Minimize", "button Maximize", "button Close",                                                          \
+  "text box Prompt", "button Generate", "button Picture", "button Cancel", "progress bar Progress",              \
+  "button Models", "combo box Model", "combo box Device", "combo box Shape",                                    \
+  "spin button Pictures", "spin button Steps", "text box Seed", "button Another Seed", "button Keep the Seed",   \
+  "grid Pictures", "button Use Its Prompt and Parameters", "button Compare Two", "button Copy",                  \
+  "button Save As…", "button Set as Wallpaper", "button Move to Trash",                                          \
+  "checkbox demo", "button Get… Z-Image-Turbo", "button Get… Z-Image",                                           \
+  "text box Another, as in hf.co/owner/repository",                                                              \
+  "button Begin with the Demo", "button Get Z-Image-Turbo", "button Add What You Have"
+
+static const char *const at_first[] = { ALWAYS, "button Options", "combo box Size", NULL };
+static const char *const preferences[] = {
+  ALWAYS, "button Options", "combo box Size", "tab Pictures", "button Folder", "switch Show Previews",
+  "switch Notify", "switch Keep Awake", NULL
+};
+
+static char *
+get_cell (GuiApplication *application)
+{
+  GListModel *list = gui_history_get_list (gui_test_get_history (application));
+  g_autoptr(GuiPicture) picture = g_list_model_get_item (list, 0);
+  g_autofree char *name = g_path_get_basename (gui_picture_get_path (picture));
+
+  return g_strconcat ("grid cell ", name, NULL);
 }
 
 static void
-check (const char *const *names)
+check_history (GuiWindow  *window,
+               const char *cell)
+{
+  gui_test_activate (window, "win.view", "history");
+  check ((const char *const[]) { ALWAYS, "combo box Size", "image a red fox in the snow", cell, NULL });
+  g_signal_emit_by_name (gui_test_find (window, "grid"), "activate", 0);
+  check ((const char *const[]) { ALWAYS, "combo box Size", "image a red fox in the snow", cell, "button Back", NULL });
+}
+
+static void
+check_lock (gboolean is_expected)
 {
   Found found = { NULL };
 
   gui_test_settle ();
   find_all (&found);
-  for (guint i = 0; i < found.nameless->len; i++)
-    g_test_message ("no name: %s", (char *) g_ptr_array_index (found.nameless, i));
-  g_assert_cmpuint (found.nameless->len, ==, 0);
-  g_assert_cmpuint (found.n_controls, >=, 10);
-  for (guint i = 0; names[i] != NULL; i++)
-    if (!has_name (&found, names[i]))
-      g_error ("nothing has the name “%s”", names[i]);
+  g_assert_cmpint (has_state (g_hash_table_lookup (found.controls, "button Keep the Seed"), PRESSED), ==, is_expected);
   found_clear (&found);
 }
 
@@ -249,23 +303,32 @@ static void
 script (GuiApplication *application,
         gpointer        data)
 {
+  g_autoptr(GSettings) settings = g_settings_new (GUI_APPLICATION_ID);
   GuiWindow *window = gui_test_get_window (application);
+  g_autofree char *cell = NULL;
 
   connect_bus ();
-  check ((const char *const[]) { "Prompt", "Generate", "Main Menu", "Options", "New Image", "Steps", "Pictures",
-                                 "Seed", "Another Seed", "Keep the Seed", NULL });
+  check (at_first);
+  check_lock (FALSE);
+  g_settings_set_boolean (settings, "seed-locked", TRUE);
+  check_lock (TRUE);
+  g_action_group_activate_action (G_ACTION_GROUP (application), "preferences", NULL);
+  check (preferences);
+  gtk_window_destroy (gui_test_find_window (GUI_TYPE_PREFERENCES));
+
   gui_window_generate (window, "a red fox in the snow");
   gui_test_wait_for_pictures (application, 1);
-  check ((const char *const[]) { "a red fox in the snow", "Picture", NULL });
-  gui_test_activate (window, "win.view", "history");
-  check ((const char *const[]) { "Move to Trash", "Copy", "Use Its Prompt and Parameters", NULL });
-  gui_test_activate (window, "win.view", "models");
-  check ((const char *const[]) { "demo", "Z-Image-Turbo", "From a", NULL });
+  cell = get_cell (application);
+  check_history (window, cell);
+  gui_test_activate (window, "win.view", "studio");
+  g_settings_set_string (settings, "shape", "custom");
+  check ((const char *const[]) { ALWAYS, "button Options", "image a red fox in the snow", cell, "spin button Width",
+                                 "spin button Height", NULL });
   g_clear_object (&bus);
 }
 
 static void
-test_names (void)
+test_controls (void)
 {
   gui_test_reset ();
   gui_test_choose_demo ();
@@ -277,6 +340,6 @@ main (int    argc,
       char **argv)
 {
   gui_test_init (&argc, &argv);
-  g_test_add_func ("/gui/access/names", test_names);
+  g_test_add_func ("/gui/access/controls", test_controls);
   return g_test_run ();
 }

@@ -365,27 +365,12 @@ test_activation (void)
 
 /* The windows beside the main one */
 
-static gpointer
-find_window (GType type)
-{
-  GListModel *windows = gtk_window_get_toplevels ();
-
-  for (guint i = 0; i < g_list_model_get_n_items (windows); i++)
-    {
-      g_autoptr(GtkWidget) window = g_list_model_get_item (windows, i);
-
-      if (G_TYPE_CHECK_INSTANCE_TYPE (window, type) && gtk_widget_get_mapped (window))
-        return window;
-    }
-  return NULL;
-}
-
 static void
 close_window (GType type)
 {
   gui_test_settle ();
-  g_assert_nonnull (find_window (type));
-  gtk_window_destroy (find_window (type));
+  g_assert_nonnull (gui_test_find_window (type));
+  gtk_window_destroy (gui_test_find_window (type));
 }
 
 static void
@@ -397,9 +382,9 @@ windows_script (GuiApplication *application,
   g_action_group_activate_action (G_ACTION_GROUP (application), "preferences", NULL);
   gui_test_settle ();
   g_assert_true (g_settings_get_boolean (settings, "preview"));
-  gtk_switch_set_active (gui_test_find (find_window (GUI_TYPE_PREFERENCES), "preview_switch"), FALSE);
+  gtk_switch_set_active (gui_test_find (gui_test_find_window (GUI_TYPE_PREFERENCES), "preview_switch"), FALSE);
   g_assert_false (g_settings_get_boolean (settings, "preview"));
-  g_assert_cmpstr (adw_action_row_get_subtitle (gui_test_find (find_window (GUI_TYPE_PREFERENCES), "folder_row")), ==,
+  g_assert_cmpstr (adw_action_row_get_subtitle (gui_test_find (gui_test_find_window (GUI_TYPE_PREFERENCES), "folder_row")), ==,
                    gui_test_get_folder ());
   close_window (GUI_TYPE_PREFERENCES);
   /* Not shown: GTK 4.8 measures a label of its own in it as less than nothing, and warns. */

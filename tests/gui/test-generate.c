@@ -336,10 +336,126 @@ is_open (gpointer data)
   return gui_test_is_enabled (data, "win.back");
 }
 
-static gboolean
-is_on_button (gpointer data)
+/* From what has the focus, with no more keys than a patient person presses. */
+static void
+press_until_focus (GuiWindow  *window,
+                   GtkWidget  *widget,
+                   const char *key)
 {
-  return gtk_window_get_focus (data) == GTK_WIDGET (gui_test_find (data, "generate_button"));
+  for (guint i = 0; i < 30; i++)
+    {
+      GtkWidget *focus = gtk_window_get_focus (GTK_WINDOW (window));
+
+      if (focus != NULL && (focus == widget || gtk_widget_is_ancestor (focus, widget)))
+        return;
+      gui_test_press (key);
+      gui_test_settle ();
+    }
+  g_error ("%s does not lead to the %s", key, G_OBJECT_TYPE_NAME (widget));
+}
+
+static gboolean
+has_seven_steps (gpointer data)
+{
+  return g_settings_get_int (settings, "steps") == STEPS + 1;
+}
+
+static gboolean
+is_locked (gpointer data)
+{
+  return g_settings_get_boolean (settings, "seed-locked");
+}
+
+static gboolean
+is_zoomed (gpointer data)
+{
+  return !gui_canvas_is_fitting (data);
+}
+
+static gboolean
+is_fitting (gpointer data)
+{
+  return gui_canvas_is_fitting (data);
+}
+
+static gboolean
+is_closed (gpointer data)
+{
+  return !is_open (data);
+}
+
+static gboolean
+has_undo (gpointer data)
+{
+  return gui_test_is_enabled (data, "win.undo");
+}
+
+/* The prompt, the button, an option, cancelling */
+static void
+create_by_keyboard (GuiApplication *application,
+                    GuiWindow      *window)
+{
+  gui_test_type ("a fox");
+  gui_test_wait (has_prompt, window);
+  gui_test_press ("ctrl+Return");
+  gui_test_wait_for_pictures (application, 1);
+  g_assert_true (has_prompt (window));
+  gui_test_press ("Tab");
+  gui_test_settle ();
+  g_assert_true (gtk_window_get_focus (GTK_WINDOW (window)) == gui_test_find (window, "generate_button"));
+  gui_test_press ("space");
+  gui_test_wait_for_pictures (application, 2);
+
+  press_until_focus (window, gui_test_find (window, "steps_spin"), "Tab");
+  gui_test_press ("Up");
+  gui_test_wait (has_seven_steps, NULL);
+  g_settings_set_boolean (settings, "seed-locked", FALSE);
+  press_until_focus (window, gui_test_find (window, "lock_button"), "Tab");
+  gui_test_press ("space");
+  gui_test_wait (is_locked, NULL);
+  press_until_focus (window, gui_test_find (window, "prompt_view"), "shift+Tab");
+
+  g_settings_set_int (settings, "steps", 1000);
+  gui_test_press ("ctrl+Return");
+  gui_test_wait (is_midway, application);
+  gui_test_press ("ctrl+period");
+  gui_test_wait (is_idle, application);
+  g_settings_set_int (settings, "steps", STEPS);
+}
+
+/* A picture that is opened, looked at, thrown away, taken back and taken up again */
+static void
+keep_by_keyboard (GuiApplication *application,
+                  GuiWindow      *window)
+{
+  GtkWidget *canvas = gui_test_find (gui_test_find (window, "viewer"), "canvas");
+
+  gui_test_press ("alt+2");
+  gui_test_wait (is_in_history, window);
+  gui_test_settle ();
+  gui_test_press ("Return");
+  gui_test_wait (is_open, window);
+  gui_test_wait (is_fitting, canvas);
+  gui_test_press ("ctrl+plus");
+  gui_test_wait (is_zoomed, canvas);
+  gui_test_press ("ctrl+0");
+  gui_test_wait (is_fitting, canvas);
+  gui_test_press ("Escape");
+  gui_test_wait (is_closed, window);
+  gui_test_press ("Return");
+  gui_test_wait (is_open, window);
+  gui_test_press ("Delete");
+  gui_test_wait_for_pictures (application, 1);
+  gui_test_wait (has_undo, window);
+  gui_test_press ("ctrl+shift+z");
+  gui_test_wait_for_pictures (application, 2);
+  gui_test_settle ();
+  press_until_focus (window, gui_test_find (window, "grid"), "Tab");
+  gui_test_press ("Return");
+  gui_test_wait (is_open, window);
+  gui_test_press ("ctrl+e");
+  gui_test_wait (is_in_studio, window);
+  g_assert_true (has_prompt (window));
 }
 
 static void
@@ -349,24 +465,8 @@ keyboard_script (GuiApplication *application,
   GuiWindow *window = gui_test_get_window (application);
 
   gui_test_focus (GTK_WINDOW (window));
-  gui_test_type ("a fox");
-  gui_test_wait (has_prompt, window);
-  gui_test_press ("ctrl+Return");
-  gui_test_wait_for_pictures (application, 1);
-  g_assert_true (has_prompt (window));
-  gui_test_press ("Tab");
-  gui_test_wait (is_on_button, window);
-  gui_test_press ("space");
-  gui_test_wait_for_pictures (application, 2);
-
-  gui_test_press ("alt+2");
-  gui_test_wait (is_in_history, window);
-  gtk_widget_child_focus (gui_test_find (window, "grid"), GTK_DIR_TAB_FORWARD);
-  gui_test_press ("Return");
-  gui_test_wait (is_open, window);
-  gui_test_press ("ctrl+e");
-  gui_test_wait (is_in_studio, window);
-  g_assert_true (has_prompt (window));
+  create_by_keyboard (application, window);
+  keep_by_keyboard (application, window);
   gui_test_press ("ctrl+n");
   gui_test_wait (has_no_prompt, window);
 }
