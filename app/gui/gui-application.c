@@ -126,7 +126,7 @@ add_actions (GuiApplication *self)
 
 /* A machine that sleeps paints nothing. */
 static void
-queue_changed_cb (GuiApplication *self)
+stay_awake (GuiApplication *self)
 {
   gboolean is_busy = gui_queue_get_length (gui_session_get_queue (self->session)) > 0 &&
                      g_settings_get_boolean (gui_session_get_settings (self->session), "keep-awake");
@@ -194,8 +194,10 @@ gui_application_startup (GApplication *application)
   gtk_window_set_default_icon_name (GUI_APPLICATION_ID);
   self->session = gui_session_new ();
   add_actions (self);
-  g_signal_connect_object (gui_session_get_queue (self->session), "items-changed", G_CALLBACK (queue_changed_cb), self,
+  g_signal_connect_object (gui_session_get_queue (self->session), "items-changed", G_CALLBACK (stay_awake), self,
                            G_CONNECT_SWAPPED);
+  g_signal_connect_object (gui_session_get_settings (self->session), "changed::keep-awake", G_CALLBACK (stay_awake),
+                           self, G_CONNECT_SWAPPED);
   g_signal_connect_object (gui_session_get_queue (self->session), "task-done", G_CALLBACK (task_done_cb), self,
                            G_CONNECT_SWAPPED);
   g_signal_connect_object (self->session, "picture-saved", G_CALLBACK (saved_cb), self, G_CONNECT_SWAPPED);

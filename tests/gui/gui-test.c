@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define TIMEOUT 30 /* seconds */
+#define TICK 50    /* milliseconds */
 
 static char *home;
 
@@ -228,15 +229,24 @@ timeout_cb (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
+/* What is waited for need not come through the main loop. */
+static gboolean
+tick_cb (gpointer data)
+{
+  return G_SOURCE_CONTINUE;
+}
+
 void
 gui_test_wait (GuiCondition condition,
                gpointer     data)
 {
   guint timer = g_timeout_add_seconds (TIMEOUT, timeout_cb, NULL);
+  guint ticks = g_timeout_add (TICK, tick_cb, NULL);
 
   while (!condition (data))
     g_main_context_iteration (NULL, TRUE);
   g_source_remove (timer);
+  g_source_remove (ticks);
 }
 
 static gboolean
@@ -391,12 +401,20 @@ gui_test_activate (GuiWindow  *window,
 /* Keys come from the X server, as if they were typed. */
 static void
 call_xdotool (const char *verb,
-              const char *argument)
+              ...)
 {
-  const char *const argv[] = { "xdotool", verb, argument, NULL };
+  g_autoptr(GPtrArray) words = g_ptr_array_new ();
   g_autoptr(GError) error = NULL;
+  const char *word;
+  va_list args;
 
-  g_spawn_sync (NULL, (char **) argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, NULL, &error);
+  g_ptr_array_add (words, (char *) "xdotool");
+  va_start (args, verb);
+  for (word = verb; word != NULL; word = va_arg (args, const char *))
+    g_ptr_array_add (words, (char *) word);
+  va_end (args);
+  g_ptr_array_add (words, NULL);
+  g_spawn_sync (NULL, (char **) words->pdata, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, NULL, &error);
   g_assert_no_error (error);
 }
 
@@ -406,26 +424,43 @@ is_active (gpointer data)
   return gtk_window_is_active (data);
 }
 
+static char *
+get_xid (GtkWindow *window)
+{
+  return g_strdup_printf ("%lu", gdk_x11_surface_get_xid (gtk_native_get_surface (GTK_NATIVE (window))));
+}
+
+void
+gui_test_resize (GtkWindow *window,
+                 int        width,
+                 int        height)
+{
+  g_autofree char *id = get_xid (window);
+  g_autofree char *x = g_strdup_printf ("%d", width);
+  g_autofree char *y = g_strdup_printf ("%d", height);
+
+  call_xdotool ("windowsize", id, x, y, NULL);
+}
+
 void
 gui_test_focus (GtkWindow *window)
 {
-  GdkSurface *surface = gtk_native_get_surface (GTK_NATIVE (window));
-  g_autofree char *id = g_strdup_printf ("%lu", gdk_x11_surface_get_xid (surface));
+  g_autofree char *id = get_xid (window);
 
-  call_xdotool ("windowfocus", id);
+  call_xdotool ("windowfocus", id, NULL);
   gui_test_wait (is_active, window);
 }
 
 void
 gui_test_press (const char *key)
 {
-  call_xdotool ("key", key);
+  call_xdotool ("key", key, NULL);
 }
 
 void
 gui_test_type (const char *text)
 {
-  call_xdotool ("type", text);
+  call_xdotool ("type", text, NULL);
 }
 
 /* How long the main loop is busy: from a poll to the next. */

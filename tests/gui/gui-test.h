@@ -52,6 +52,10 @@ gboolean   gui_test_is_enabled   (GuiWindow      *window,
 void       gui_test_activate     (GuiWindow      *window,
                                   const char     *action,
                                   const char     *target);
+/* The window’s frame is pulled. */
+void       gui_test_resize       (GtkWindow      *window,
+                                  int             width,
+                                  int             height);
 /* Keys of a real keyboard go to a window: “ctrl+Return”, or text. */
 void       gui_test_focus        (GtkWindow      *window);
 void       gui_test_press        (const char     *key);

@@ -343,24 +343,16 @@ is_gone (gpointer data)
   return !has_owner;
 }
 
-static gboolean
-tick_cb (gpointer data)
-{
-  return G_SOURCE_CONTINUE;
-}
-
 static void
 test_activation (void)
 {
   g_autoptr(GDBusConnection) bus = g_bus_get_sync (G_BUS_TYPE_SESSION, NULL, NULL);
-  guint ticks = g_timeout_add (50, tick_cb, NULL);
 
   g_assert_true (is_gone (bus));
   activate_action (bus, "new-image");
   g_assert_false (is_gone (bus));
   activate_action (bus, "quit");
   gui_test_wait (is_gone, bus);
-  g_source_remove (ticks);
 }
 
 /* The windows beside the main one */
