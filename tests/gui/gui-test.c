@@ -452,6 +452,45 @@ gui_test_focus (GtkWindow *window)
 }
 
 void
+gui_test_move (GtkWindow *window,
+               int        x,
+               int        y)
+{
+  g_autofree char *id = get_xid (window);
+  g_autofree char *left = g_strdup_printf ("%d", x);
+  g_autofree char *top = g_strdup_printf ("%d", y);
+
+  call_xdotool ("windowmove", id, left, top, NULL);
+}
+
+void
+gui_test_point (GtkWidget *widget,
+                double     x,
+                double     y)
+{
+  GtkNative *native = gtk_widget_get_native (widget);
+  g_autofree char *id = get_xid (GTK_WINDOW (native));
+  g_autofree char *left = NULL;
+  g_autofree char *top = NULL;
+  double native_x, native_y, frame_x, frame_y;
+
+  gtk_native_get_surface_transform (native, &frame_x, &frame_y);
+  g_assert_true (gtk_widget_translate_coordinates (widget, GTK_WIDGET (native), x, y, &native_x, &native_y));
+  left = g_strdup_printf ("%d", (int) (native_x + frame_x));
+  top = g_strdup_printf ("%d", (int) (native_y + frame_y));
+  call_xdotool ("mousemove", "--window", id, left, top, NULL);
+  gui_test_settle ();
+}
+
+void
+gui_test_button (const char *verb,
+                 const char *button)
+{
+  call_xdotool (verb, button, NULL);
+  gui_test_settle ();
+}
+
+void
 gui_test_press (const char *key)
 {
   call_xdotool ("key", key, NULL);
@@ -524,4 +563,25 @@ gui_test_draw (GtkWindow *window)
   gdk_paintable_snapshot (paintable, snapshot, width, height);
   node = gtk_snapshot_free_to_node (snapshot);
   return gsk_renderer_render_texture (renderer, node, &GRAPHENE_RECT_INIT (0, 0, (float) width, (float) height));
+}
+
+char *
+gui_test_write (const char *name,
+                const char *prompt,
+                GdkPixbuf  *pixbuf,
+                gint64      seed)
+{
+  g_autoptr(ZimParams) params = zim_params_new (prompt);
+  g_autoptr(ZimImage) image = NULL;
+  g_autoptr(GError) error = NULL;
+  char *path = g_build_filename (gui_test_get_folder (), name, NULL);
+
+  zim_params_set_size (params, gdk_pixbuf_get_width (pixbuf), gdk_pixbuf_get_height (pixbuf));
+  zim_params_set_steps (params, 3);
+  zim_params_set_seed (params, seed);
+  image = zim_image_new (pixbuf, params, "demo");
+  g_assert_cmpint (g_mkdir_with_parents (gui_test_get_folder (), 0700), ==, 0);
+  zim_image_save (image, path, &error);
+  g_assert_no_error (error);
+  return path;
 }

@@ -56,6 +56,15 @@ void       gui_test_activate     (GuiWindow      *window,
 void       gui_test_resize       (GtkWindow      *window,
                                   int             width,
                                   int             height);
+void       gui_test_move         (GtkWindow      *window,
+                                  int             x,
+                                  int             y);
+/* The pointer goes to a place in a widget, and its buttons “mousedown”, “mouseup” or “click”; 4 and 5 are the wheel. */
+void       gui_test_point        (GtkWidget      *widget,
+                                  double          x,
+                                  double          y);
+void       gui_test_button       (const char     *verb,
+                                  const char     *button);
 /* Keys of a real keyboard go to a window: “ctrl+Return”, or text. */
 void       gui_test_focus        (GtkWindow      *window);
 void       gui_test_press        (const char     *key);
@@ -65,5 +74,10 @@ void       gui_test_probe_begin  (void);
 double     gui_test_probe_end    (void);
 /* What the window looks like. */
 GdkTexture *gui_test_draw        (GtkWindow      *window);
+/* Writes a picture with parameters into the folder of the history. (transfer full) */
+char      *gui_test_write        (const char     *name,
+                                  const char     *prompt,
+                                  GdkPixbuf      *pixbuf,
+                                  gint64          seed);
 
 G_END_DECLS

@@ -469,40 +469,6 @@ test_compare (void)
   gui_test_run (compare_script, NULL, NULL);
 }
 
-/* Copying */
-
-static gboolean
-has_copied (gpointer data)
-{
-  GdkContentFormats *formats = gdk_clipboard_get_formats (data);
-
-  return gdk_content_formats_contain_gtype (formats, GDK_TYPE_TEXTURE) &&
-         gdk_content_formats_contain_gtype (formats, GDK_TYPE_FILE_LIST);
-}
-
-static void
-copy_script (GuiApplication *application,
-             gpointer        data)
-{
-  GuiWindow *window = gui_test_get_window (application);
-
-  gui_test_wait_for_pictures (application, 1);
-  gui_test_activate (window, "win.view", "history");
-  select_first (window, 1);
-  gui_test_activate (window, "win.copy", NULL);
-  gui_test_wait (has_copied, gtk_widget_get_clipboard (GTK_WIDGET (window)));
-}
-
-static void
-test_copy (void)
-{
-  g_autofree char *one = NULL;
-
-  set_up ();
-  one = write_in_history ("one.png", "one", 1);
-  gui_test_run (copy_script, NULL, NULL);
-}
-
 /* Thousands */
 
 static guint
@@ -565,7 +531,6 @@ main (int    argc,
   g_test_add_func ("/gui/history/drop", test_drop);
   g_test_add_func ("/gui/history/zoom", test_zoom);
   g_test_add_func ("/gui/history/compare", test_compare);
-  g_test_add_func ("/gui/history/copy", test_copy);
   g_test_add_func ("/gui/history/many", test_many);
   return g_test_run ();
 }
