@@ -1,4 +1,4 @@
-/* gui-generator.h: what paints: the library, in this process
+/* gui-generator.h: what paints: the library, in this process, or the generator on the session bus
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -13,6 +13,7 @@ G_BEGIN_DECLS
 
 G_DECLARE_FINAL_TYPE (GuiGenerator, gui_generator, GUI, GENERATOR, GObject)
 
+/* The property “remote” says which of them it is. */
 GuiGenerator *gui_generator_new       (void);
 
 /* Opens a model to know its defaults, and to begin sooner: the property “model” is it then. If it is open already, and

@@ -446,6 +446,9 @@ bind (GuiOptions *self)
                                 size_to_position, size_from_position, NULL, NULL);
   g_settings_bind_with_mapping (self->settings, "seed", self->seed_row, "text", G_SETTINGS_BIND_DEFAULT,
                                 seed_to_text, seed_from_text, self->seed_row, NULL);
+  /* The generator of the session chooses for itself. */
+  g_settings_bind (self->settings, "use-service", self->device_row, "visible",
+                   G_SETTINGS_BIND_GET | G_SETTINGS_BIND_INVERT_BOOLEAN);
   g_settings_bind (self->settings, "width", self->width_spin, "value", G_SETTINGS_BIND_DEFAULT);
   g_settings_bind (self->settings, "height", self->height_spin, "value", G_SETTINGS_BIND_DEFAULT);
   g_settings_bind (self->settings, "count", self->count_spin, "value", G_SETTINGS_BIND_DEFAULT);

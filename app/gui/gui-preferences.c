@@ -20,6 +20,7 @@ struct _GuiPreferences
   GtkSwitch            *preview_switch;
   GtkSwitch            *notify_switch;
   GtkSwitch            *awake_switch;
+  GtkSwitch            *service_switch;
 
   GuiSession           *session;
 };
@@ -80,6 +81,7 @@ gui_preferences_class_init (GuiPreferencesClass *klass)
   gtk_widget_class_bind_template_child (widget_class, GuiPreferences, preview_switch);
   gtk_widget_class_bind_template_child (widget_class, GuiPreferences, notify_switch);
   gtk_widget_class_bind_template_child (widget_class, GuiPreferences, awake_switch);
+  gtk_widget_class_bind_template_child (widget_class, GuiPreferences, service_switch);
 }
 
 static void
@@ -100,6 +102,7 @@ gui_preferences_new (GuiSession *session)
   g_settings_bind (settings, "preview", self->preview_switch, "active", G_SETTINGS_BIND_DEFAULT);
   g_settings_bind (settings, "notify", self->notify_switch, "active", G_SETTINGS_BIND_DEFAULT);
   g_settings_bind (settings, "keep-awake", self->awake_switch, "active", G_SETTINGS_BIND_DEFAULT);
+  g_settings_bind (settings, "use-service", self->service_switch, "active", G_SETTINGS_BIND_DEFAULT);
   /* After the session’s own handler, so that the history has the new folder. */
   g_signal_connect_object (settings, "changed::folder", G_CALLBACK (show_folder), self,
                            G_CONNECT_SWAPPED | G_CONNECT_AFTER);

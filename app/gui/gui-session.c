@@ -258,6 +258,7 @@ gui_session_init (GuiSession *self)
   self->history = gui_history_new ();
   self->has_demo = zim_model_is_installed (GUI_DEMO_MODEL);
 
+  g_settings_bind (self->settings, "use-service", self->generator, "remote", G_SETTINGS_BIND_GET);
   g_signal_connect_object (self->history, "failed", G_CALLBACK (history_failed_cb), self, 0);
   g_signal_connect_object (self->store, "items-changed", G_CALLBACK (store_changed_cb), self, G_CONNECT_SWAPPED);
   g_signal_connect_object (self->settings, "changed::model", G_CALLBACK (choice_changed_cb), self, 0);

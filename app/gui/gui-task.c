@@ -15,8 +15,6 @@
 #include "app-format.h"
 #include "gui-shape.h"
 
-#define PREVIEW_SIZE 256 /* pixels of the longer side */
-
 struct _GuiTask
 {
   GObject       parent_instance;
@@ -27,8 +25,14 @@ struct _GuiTask
   gboolean      wants_preview;
   guint         shape;
   GCancellable *cancellable;
-  ZimJob       *job;     /* NULL until the generator has begun */
   ZimJobState   state;
+  gboolean      is_known; /* how far it is, which is: */
+  ZimStage      stage;
+  int           step;
+  int           total;
+  double        fraction;
+  double        remaining; /* seconds, or −1 */
+  char         *warning;
   GdkTexture   *preview;
   GListStore   *images;
   GError       *error;
@@ -55,7 +59,7 @@ gui_task_finalize (GObject *object)
   g_free (self->model);
   g_free (self->device);
   g_object_unref (self->cancellable);
-  g_clear_object (&self->job);
+  g_free (self->warning);
   g_clear_object (&self->preview);
   g_object_unref (self->images);
   g_clear_error (&self->error);
@@ -127,7 +131,7 @@ gui_task_new (ZimParams  *params,
 ZimParams *
 gui_task_get_params (GuiTask *self)
 {
-  return self->job != NULL ? zim_job_get_params (self->job) : self->params;
+  return self->params;
 }
 
 const char *
@@ -140,6 +144,12 @@ const char *
 gui_task_get_device (GuiTask *self)
 {
   return self->device;
+}
+
+gboolean
+gui_task_wants_preview (GuiTask *self)
+{
+  return self->wants_preview;
 }
 
 ZimJobState
@@ -157,13 +167,13 @@ gui_task_is_over (GuiTask *self)
 double
 gui_task_get_fraction (GuiTask *self)
 {
-  return self->job != NULL ? zim_job_get_fraction (self->job) : 0;
+  return self->fraction;
 }
 
 int
 gui_task_get_step (GuiTask *self)
 {
-  return self->job != NULL && zim_job_get_stage (self->job) == ZIM_STAGE_DENOISE ? zim_job_get_step (self->job) : 0;
+  return self->stage == ZIM_STAGE_DENOISE ? self->step : 0;
 }
 
 GdkTexture *
@@ -187,7 +197,7 @@ gui_task_get_error (GuiTask *self)
 const char *
 gui_task_get_warning (GuiTask *self)
 {
-  return self->job != NULL ? zim_job_get_warning (self->job) : NULL;
+  return self->warning;
 }
 
 GCancellable *
@@ -197,17 +207,16 @@ gui_task_get_cancellable (GuiTask *self)
 }
 
 static char *
-describe_stage (ZimJob *job)
+describe_stage (GuiTask *self)
 {
-  switch (zim_job_get_stage (job))
+  switch (self->stage)
     {
     case ZIM_STAGE_LOAD:
       return g_strdup (_("Loading the model"));
     case ZIM_STAGE_ENCODE:
       return g_strdup (_("Reading the prompt"));
     case ZIM_STAGE_DENOISE:
-      return g_strdup_printf (_("Painting: step %d of %d"), MIN (zim_job_get_step (job) + 1, zim_job_get_total (job)),
-                              zim_job_get_total (job));
+      return g_strdup_printf (_("Painting: step %d of %d"), MIN (self->step + 1, self->total), self->total);
     case ZIM_STAGE_DECODE:
       return g_strdup (_("Finishing"));
     case ZIM_STAGE_WAIT:
@@ -223,12 +232,12 @@ gui_task_describe (GuiTask *self)
   g_autofree char *stage = NULL;
   g_autofree char *time = NULL;
 
-  if (self->job == NULL)
+  if (!self->is_known)
     return g_strdup (self->state == ZIM_JOB_STATE_RUNNING ? _("Opening the model") : _("Waiting"));
-  stage = describe_stage (self->job);
-  if (zim_job_get_remaining (self->job) < 1)
+  stage = describe_stage (self);
+  if (self->remaining < 1)
     return g_steal_pointer (&stage);
-  time = app_format_duration (zim_job_get_remaining (self->job));
+  time = app_format_duration (self->remaining);
   /* Translators: what is done, and a time, as in “Painting: step 3 of 8, 12.0 s left” */
   return g_strdup_printf (_("%s, %s left"), stage, time);
 }
@@ -284,71 +293,49 @@ void
 gui_task_cancel (GuiTask *self)
 {
   g_cancellable_cancel (self->cancellable);
-  if (self->job != NULL)
-    zim_job_cancel (self->job);
-  else if (self->state == ZIM_JOB_STATE_QUEUED)
+  if (self->state == ZIM_JOB_STATE_QUEUED)
     gui_task_fail (self, g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED, _("Cancelled")));
 }
 
-/* Following a job */
+/* What generators tell */
 
-static void
-progress_cb (ZimJob     *job,
-             GParamSpec *pspec,
-             GuiTask    *self)
+void
+gui_task_set_progress (GuiTask  *self,
+                       ZimStage  stage,
+                       int       step,
+                       int       total,
+                       double    fraction,
+                       double    remaining)
 {
+  self->is_known = TRUE;
+  self->stage = stage;
+  self->step = step;
+  self->total = total;
+  self->fraction = fraction;
+  self->remaining = remaining;
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_FRACTION]);
 }
 
-static void
-preview_cb (ZimJob     *job,
-            GParamSpec *pspec,
-            GuiTask    *self)
+void
+gui_task_set_preview (GuiTask   *self,
+                      GdkPixbuf *preview)
 {
   g_clear_object (&self->preview);
-  self->preview = gdk_texture_new_for_pixbuf (zim_job_get_preview (job));
+  self->preview = gdk_texture_new_for_pixbuf (preview);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_PREVIEW]);
 }
 
-static void
-images_cb (GListModel *images,
-           guint       position,
-           guint       removed,
-           guint       added,
-           GuiTask    *self)
+void
+gui_task_add_image (GuiTask  *self,
+                    ZimImage *image)
 {
-  for (guint i = position; i < position + added; i++)
-    {
-      g_autoptr(ZimImage) image = g_list_model_get_item (images, i);
-
-      g_list_store_append (self->images, image);
-    }
-}
-
-static void
-done_cb (ZimJob  *job,
-         GuiTask *self)
-{
-  if (zim_job_get_error (job) != NULL)
-    gui_task_fail (self, g_error_copy (zim_job_get_error (job)));
-  else
-    set_state (self, ZIM_JOB_STATE_DONE);
+  g_list_store_append (self->images, image);
 }
 
 void
-gui_task_follow (GuiTask *self,
-                 ZimJob  *job)
+gui_task_finish (GuiTask    *self,
+                 const char *warning)
 {
-  g_assert (self->job == NULL);
-
-  self->job = g_object_ref (job);
-  if (self->wants_preview)
-    zim_job_request_preview (job, 1, PREVIEW_SIZE);
-  g_signal_connect_object (job, "notify::fraction", G_CALLBACK (progress_cb), self, 0);
-  g_signal_connect_object (job, "notify::stage", G_CALLBACK (progress_cb), self, 0);
-  g_signal_connect_object (job, "notify::preview", G_CALLBACK (preview_cb), self, 0);
-  g_signal_connect_object (zim_job_get_images (job), "items-changed", G_CALLBACK (images_cb), self, 0);
-  g_signal_connect_object (job, "done", G_CALLBACK (done_cb), self, 0);
-  if (g_cancellable_is_cancelled (self->cancellable))
-    zim_job_cancel (job);
+  self->warning = g_strdup (warning);
+  set_state (self, ZIM_JOB_STATE_DONE);
 }

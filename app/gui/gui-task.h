@@ -39,13 +39,24 @@ void          gui_task_cancel       (GuiTask      *self);
 void          gui_task_set_shape    (GuiTask      *self,
                                      guint         shape);
 
-/* For generators: the task has its model and so all parameters, is running, becomes what the job is, or ends with an
- * error, which it takes. */
+/* For generators: the task has its model and so all parameters, is running, is so far, has a preview, a picture, and
+ * ends, with a warning or none, or with an error, which it takes. */
+gboolean      gui_task_wants_preview (GuiTask     *self);
 void          gui_task_resolve      (GuiTask      *self,
                                      ZimModel     *model);
 void          gui_task_begin        (GuiTask      *self);
-void          gui_task_follow       (GuiTask      *self,
-                                     ZimJob       *job);
+void          gui_task_set_progress (GuiTask      *self,
+                                     ZimStage      stage,
+                                     int           step,
+                                     int           total,
+                                     double        fraction,
+                                     double        remaining);
+void          gui_task_set_preview  (GuiTask      *self,
+                                     GdkPixbuf    *preview);
+void          gui_task_add_image    (GuiTask      *self,
+                                     ZimImage     *image);
+void          gui_task_finish       (GuiTask      *self,
+                                     const char   *warning);
 void          gui_task_fail         (GuiTask      *self,
                                      GError       *error);
 

@@ -585,3 +585,33 @@ gui_test_write (const char *name,
   g_assert_no_error (error);
   return path;
 }
+
+GBytes *
+gui_test_make_pixels (const char *name,
+                      ZimParams  *params)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(ZimModel) model = zim_model_open (name, NULL, &error);
+  g_autoptr(ZimPipeline) pipeline = NULL;
+  g_autoptr(GPtrArray) images = NULL;
+
+  g_assert_no_error (error);
+  pipeline = zim_pipeline_new (model, NULL, &error);
+  g_assert_no_error (error);
+  images = zim_pipeline_generate (pipeline, params, NULL, &error);
+  g_assert_no_error (error);
+  return gdk_pixbuf_read_pixel_bytes (zim_image_get_pixbuf (g_ptr_array_index (images, 0)));
+}
+
+void
+gui_test_put_in_store (const char *name,
+                       const char *path)
+{
+  g_autoptr(ZimStore) store = zim_store_new (NULL);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(ZimModel) model = zim_model_open (path, NULL, &error);
+
+  g_assert_no_error (error);
+  zim_store_create (store, name, model, NULL, NULL, NULL, NULL, &error);
+  g_assert_no_error (error);
+}

@@ -27,6 +27,12 @@ const char *gui_test_get_model   (void); /* the folder of the demo model */
 char      *gui_test_make_model   (const char     *name,
                                   const char     *seed,
                                   const char     *variant);
+/* Puts one into the store, as another program does it, without a word to the application. */
+void       gui_test_put_in_store (const char     *name,
+                                  const char     *path);
+/* The pixels that the library makes by itself, without the application. (transfer full) */
+GBytes    *gui_test_make_pixels  (const char     *name,
+                                  ZimParams      *params);
 /* Starts the application with a command line, ended by NULL, runs the script in its main loop and ends it. */
 void       gui_test_run          (GuiScript       script,
                                   gpointer        data,

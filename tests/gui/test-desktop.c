@@ -370,14 +370,15 @@ windows_script (GuiApplication *application,
                 gpointer        data)
 {
   GuiWindow *window = gui_test_get_window (application);
+  gpointer dialog;
 
   g_action_group_activate_action (G_ACTION_GROUP (application), "preferences", NULL);
   gui_test_settle ();
   g_assert_true (g_settings_get_boolean (settings, "preview"));
-  gtk_switch_set_active (gui_test_find (gui_test_find_window (GUI_TYPE_PREFERENCES), "preview_switch"), FALSE);
+  dialog = gui_test_find_window (GUI_TYPE_PREFERENCES);
+  gtk_switch_set_active (gui_test_find (dialog, "preview_switch"), FALSE);
   g_assert_false (g_settings_get_boolean (settings, "preview"));
-  g_assert_cmpstr (adw_action_row_get_subtitle (gui_test_find (gui_test_find_window (GUI_TYPE_PREFERENCES), "folder_row")), ==,
-                   gui_test_get_folder ());
+  g_assert_cmpstr (adw_action_row_get_subtitle (gui_test_find (dialog, "folder_row")), ==, gui_test_get_folder ());
   close_window (GUI_TYPE_PREFERENCES);
   gui_test_activate (window, "win.show-help-overlay", NULL);
   close_window (GTK_TYPE_SHORTCUTS_WINDOW);

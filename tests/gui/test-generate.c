@@ -86,23 +86,6 @@ preview_cb (GuiTask    *task,
   watch->n_previews++;
 }
 
-/* The picture that the library makes of the same parameters, without the application. */
-static GBytes *
-make_pixels (ZimParams *params)
-{
-  g_autoptr(GError) error = NULL;
-  g_autoptr(ZimModel) model = zim_model_open (GUI_DEMO_MODEL, NULL, &error);
-  g_autoptr(ZimPipeline) pipeline = NULL;
-  g_autoptr(GPtrArray) images = NULL;
-
-  g_assert_no_error (error);
-  pipeline = zim_pipeline_new (model, NULL, &error);
-  g_assert_no_error (error);
-  images = zim_pipeline_generate (pipeline, params, NULL, &error);
-  g_assert_no_error (error);
-  return gdk_pixbuf_read_pixel_bytes (zim_image_get_pixbuf (g_ptr_array_index (images, 0)));
-}
-
 static void
 check_pixels (const char *path)
 {
@@ -118,7 +101,7 @@ check_pixels (const char *path)
   zim_params_set_size (params, 64, 64);
   zim_params_set_steps (params, STEPS);
   zim_params_set_seed (params, 7);
-  expected = make_pixels (params);
+  expected = gui_test_make_pixels (GUI_DEMO_MODEL, params);
   pixels = gdk_pixbuf_read_pixel_bytes (zim_image_get_pixbuf (image));
   g_assert_cmpuint (g_bytes_get_size (expected), >, 0);
   g_assert_true (g_bytes_equal (pixels, expected));

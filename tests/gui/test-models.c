@@ -191,20 +191,6 @@ is_guided (gpointer data)
   return model != NULL && zim_model_get_variant (model) == ZIM_VARIANT_BASE;
 }
 
-/* As another program does it, without a word to the application. */
-static void
-put_in_store (const char *name,
-              const char *path)
-{
-  g_autoptr(ZimStore) store = zim_store_new (NULL);
-  g_autoptr(GError) error = NULL;
-  g_autoptr(ZimModel) model = zim_model_open (path, NULL, &error);
-
-  g_assert_no_error (error);
-  zim_store_create (store, name, model, NULL, NULL, NULL, NULL, &error);
-  g_assert_no_error (error);
-}
-
 static void
 remove_from_store (const char *name)
 {
@@ -236,7 +222,7 @@ again_script (GuiApplication *application,
   second = make_picture (application, 3);
   g_assert_false (g_bytes_equal (first, second));
 
-  put_in_store ("mine", other);
+  gui_test_put_in_store ("mine", other);
   third = make_picture (application, 4);
   g_assert_false (is_guided (application));
   g_assert_false (g_bytes_equal (third, second));
@@ -247,7 +233,7 @@ static void
 test_again (void)
 {
   gui_test_reset ();
-  put_in_store ("mine", gui_test_get_model ());
+  gui_test_put_in_store ("mine", gui_test_get_model ());
   g_settings_set_string (settings, "model", "mine");
   g_settings_set_int (settings, "steps", 2);
   g_settings_set_int64 (settings, "seed", 7);

@@ -87,7 +87,8 @@ manage (gpointer data)
   bus = g_dbus_connection_new_for_address_sync (address, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT |
                                                          G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
                                                 NULL, NULL, NULL);
-  g_dbus_connection_register_object (bus, "/org/gnome/SessionManager", node->interfaces[0], &table, manager, NULL, NULL);
+  g_dbus_connection_register_object (bus, "/org/gnome/SessionManager", node->interfaces[0], &table, manager, NULL,
+                                     NULL);
   owned = g_bus_own_name_on_connection (bus, "org.gnome.SessionManager", G_BUS_NAME_OWNER_FLAGS_NONE, owned_cb, NULL,
                                         manager, NULL);
   g_main_loop_run (manager->loop);
