@@ -12,6 +12,8 @@
 #include "zim-error.h"
 #include "zim-model-private.h"
 
+#define DEFAULT_TAG ":latest"
+
 /* Names */
 
 static gboolean
@@ -30,22 +32,35 @@ expand_home (const char *path)
   return g_strdup (path);
 }
 
-/* <datadir>/zimage/models/NAME: models that are installed with a program, in this prefix or in XDG_DATA_DIRS. */
+/* The data folders in which models can be that are installed with a program: this prefix’s, and XDG_DATA_DIRS. */
+static GPtrArray *
+list_data_dirs (void)
+{
+  const char *const *dirs = g_get_system_data_dirs ();
+  GPtrArray *list = g_ptr_array_new ();
+
+  g_ptr_array_add (list, (gpointer) ZIM_DATADIR);
+  for (guint i = 0; dirs[i] != NULL; i++)
+    g_ptr_array_add (list, (gpointer) dirs[i]);
+  return list;
+}
+
+/* <datadir>/zimage/models/NAME. The tag that every name has that has none may be there. */
 static char *
 find_installed (const char *name)
 {
-  const char *const *dirs = g_get_system_data_dirs ();
-  g_autofree char *own = g_build_filename (ZIM_DATADIR, "zimage", "models", name, NULL);
+  g_autoptr(GPtrArray) dirs = list_data_dirs ();
+  gsize length = strlen (name) - (g_str_has_suffix (name, DEFAULT_TAG) ? strlen (DEFAULT_TAG) : 0);
+  g_autofree char *folder = g_strndup (name, length);
 
-  if (strchr (name, '/') != NULL)
+  if (*folder == '\0' || *folder == '.' || strchr (folder, '/') != NULL || is_path (folder))
     return NULL;
-  if (g_file_test (own, G_FILE_TEST_IS_DIR))
-    return g_steal_pointer (&own);
-  for (guint i = 0; dirs[i] != NULL; i++)
+  for (guint i = 0; i < dirs->len; i++)
     {
-      g_autofree char *path = g_build_filename (dirs[i], "zimage", "models", name, NULL);
+      g_autofree char *path = g_build_filename (dirs->pdata[i], "zimage", "models", folder, NULL);
+      g_autofree char *index = g_build_filename (path, "model_index.json", NULL);
 
-      if (g_file_test (path, G_FILE_TEST_IS_DIR))
+      if (g_file_test (index, G_FILE_TEST_EXISTS))
         return g_steal_pointer (&path);
     }
   return NULL;
@@ -175,10 +190,10 @@ open_name (const char    *name,
 
 /**
  * zim_model_is_installed:
- * @name: the name of a model
+ * @name: the name of a model, with or without the tag `:latest`
  *
- * Tells whether a model of that name is installed with a program, in the data folder of the library’s own prefix or in
- * one of `XDG_DATA_DIRS`. [ctor@ZImage.Model.open] opens it, unless the user’s [class@ZImage.Store] has one of that
+ * Tells whether a model of that name is installed with a program, as a folder with `model_index.json` below
+ * `zimage/models` in the data folder of the library’s own prefix or in one of `XDG_DATA_DIRS`. [ctor@ZImage.Model.open] opens it, unless the user’s [class@ZImage.Store] has one of that
  * name.
  *
  * Returns: whether there is one
@@ -192,6 +207,56 @@ zim_model_is_installed (const char *name)
 
   path = find_installed (name);
   return path != NULL;
+}
+
+static void
+add_installed (GHashTable *names,
+               const char *data_dir)
+{
+  g_autofree char *path = g_build_filename (data_dir, "zimage", "models", NULL);
+  g_autoptr(GDir) dir = g_dir_open (path, 0, NULL);
+  const char *name;
+
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
+    if (g_utf8_validate (name, -1, NULL) && zim_model_is_installed (name))
+      g_hash_table_add (names, g_strdup (name));
+}
+
+static int
+compare_names (gconstpointer a,
+               gconstpointer b)
+{
+  return g_strcmp0 (*(const char *const *) a, *(const char *const *) b);
+}
+
+/**
+ * zim_model_list_installed:
+ *
+ * Lists the models for which [func@ZImage.Model.is_installed] is true.
+ *
+ * Returns: (transfer full) (array zero-terminated=1): their names, in alphabetical order
+ */
+char **
+zim_model_list_installed (void)
+{
+  g_autoptr(GPtrArray) dirs = list_data_dirs ();
+  g_autoptr(GHashTable) names = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_autoptr(GPtrArray) list = g_ptr_array_new ();
+  GHashTableIter iter;
+  gpointer name;
+
+  for (guint i = 0; i < dirs->len; i++)
+    add_installed (names, dirs->pdata[i]);
+
+  g_hash_table_iter_init (&iter, names);
+  while (g_hash_table_iter_next (&iter, &name, NULL))
+    {
+      g_hash_table_iter_steal (&iter);
+      g_ptr_array_add (list, name);
+    }
+  g_ptr_array_sort (list, compare_names);
+  g_ptr_array_add (list, NULL);
+  return (char **) g_ptr_array_steal (list, NULL);
 }
 
 /**

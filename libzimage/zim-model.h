@@ -69,6 +69,8 @@ ZimModel   *zim_model_open_files_finish    (GAsyncResult         *result,
 
 ZIM_AVAILABLE_IN_ALL
 gboolean    zim_model_is_installed         (const char           *name);
+ZIM_AVAILABLE_IN_ALL
+char      **zim_model_list_installed       (void);
 
 ZIM_AVAILABLE_IN_ALL
 const char *zim_model_get_name             (ZimModel             *self);

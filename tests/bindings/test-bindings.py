@@ -3,6 +3,9 @@
 
 import locale
 import os
+import subprocess
+import sys
+import tempfile
 import unittest
 
 import gi
@@ -98,8 +101,29 @@ class Model(unittest.TestCase):
         self.assertEqual(caught.exception.domain, "zim-error-quark")
         self.assertTrue(caught.exception.matches(ZImage.Error.quark(), ZImage.Error.NOT_FOUND))
         self.assertIn("nothing", caught.exception.message)
-        self.assertFalse(ZImage.Model.is_installed("nothing"))
-        self.assertFalse(ZImage.Model.is_installed("../models"))
+
+    def test_installed(self):
+        """In a process of its own: which folders there are is read once."""
+        script = """if True:
+            from gi.repository import ZImage
+            names = ["b", "b:latest", "b:other", "empty", "..", ".", "", "../models", ".hidden", "nothing",
+                     "a.gguf"]
+            print(ZImage.Model.list_installed())
+            print([name for name in names if ZImage.Model.is_installed(name)])
+            print(ZImage.Model.open("b:latest").props.default_width)
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ["one/zimage/models/c", "one/zimage/models/a.gguf", "one/zimage/models/.hidden",
+                         "two/zimage/models/c"]:
+                os.makedirs(os.path.join(folder, name))
+                with open(os.path.join(folder, name, "model_index.json"), "w", encoding="utf-8"):
+                    pass
+            os.mkdir(os.path.join(folder, "one/zimage/models/empty"))
+            os.symlink(os.path.abspath(MODEL), os.path.join(folder, "two/zimage/models/b"))
+            dirs = ":".join(os.path.join(folder, name) for name in ["one", "two", "none"])
+            result = subprocess.run([sys.executable, "-c", script], env={**os.environ, "XDG_DATA_DIRS": dirs},
+                                    capture_output=True, check=True, timeout=60)
+        self.assertEqual(result.stdout.decode(), "['b', 'c']\n['b', 'b:latest']\n64\n")
 
 
 class Device(unittest.TestCase):
