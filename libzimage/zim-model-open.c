@@ -193,8 +193,8 @@ open_name (const char    *name,
  * @name: the name of a model, with or without the tag `:latest`
  *
  * Tells whether a model of that name is installed with a program, as a folder with `model_index.json` below
- * `zimage/models` in the data folder of the library’s own prefix or in one of `XDG_DATA_DIRS`. [ctor@ZImage.Model.open] opens it, unless the user’s [class@ZImage.Store] has one of that
- * name.
+ * `zimage/models` in the data folder of the library’s own prefix or in one of `XDG_DATA_DIRS`.
+ * [ctor@ZImage.Model.open] opens it, unless the user’s [class@ZImage.Store] has one of that name.
  *
  * Returns: whether there is one
  */

@@ -22,6 +22,7 @@ struct _AppModels
   gint64        keep_alive;
   GPtrArray    *models;     /* of AppModel; the first n_given were named when the program was started */
   guint         n_given;
+  GHashTable   *installed;  /* full names to ZimModel, or to NULL */
   guint         timer_id;   /* for the model that expires first */
 };
 
@@ -40,12 +41,20 @@ model_free (AppModel *model)
 }
 
 static void
+unref_or_nothing (gpointer object)
+{
+  if (object != NULL)
+    g_object_unref (object);
+}
+
+static void
 app_models_finalize (GObject *object)
 {
   AppModels *self = APP_MODELS (object);
 
   g_clear_handle_id (&self->timer_id, g_source_remove);
   g_ptr_array_unref (self->models);
+  g_hash_table_unref (self->installed);
   g_clear_object (&self->store);
   g_clear_object (&self->device);
   G_OBJECT_CLASS (app_models_parent_class)->finalize (object);
@@ -62,6 +71,7 @@ app_models_init (AppModels *self)
 {
   self->store = zim_store_new (NULL);
   self->models = g_ptr_array_new_with_free_func ((GDestroyNotify) model_free);
+  self->installed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, unref_or_nothing);
 }
 
 AppModels *
@@ -104,10 +114,16 @@ app_models_get_list (AppModels *self)
   return self->models;
 }
 
+GHashTable *
+app_models_get_installed (AppModels *self)
+{
+  return self->installed;
+}
+
 /* --- Names ----------------------------------------------------------------------------------------- */
 
-static char *
-with_tag (const char *name)
+char *
+app_models_make_full_name (const char *name)
 {
   const char *slash = strrchr (name, '/');
 
@@ -118,7 +134,7 @@ AppModel *
 app_models_find (AppModels  *self,
                  const char *name)
 {
-  g_autofree char *full = with_tag (name);
+  g_autofree char *full = app_models_make_full_name (name);
 
   for (guint i = 0; i < self->models->len; i++)
     {
@@ -138,11 +154,23 @@ add_model (AppModels  *self,
 {
   AppModel *added = g_new0 (AppModel, 1);
 
-  added->name = with_tag (name);
+  added->name = app_models_make_full_name (name);
   added->model = g_object_ref (model);
   added->expires_at = G_MAXINT64;
   g_ptr_array_add (self->models, added);
   return added;
+}
+
+/* Whether an argument is the name of a model of the store, or of one that is installed, and no path. */
+static gboolean
+is_name (const char *argument,
+         ZimModel   *model)
+{
+  g_autofree char *full = app_models_make_full_name (argument);
+  g_autofree char *name = g_path_get_basename (argument);
+
+  return g_str_equal (zim_model_get_path (model), full) ||
+         (g_str_equal (name, argument) && zim_model_is_installed (argument));
 }
 
 gboolean
@@ -151,17 +179,18 @@ app_models_add (AppModels   *self,
                 GError     **error)
 {
   g_autoptr(ZimModel) model = zim_model_open (path, NULL, error);
+  const char *name;
 
   if (model == NULL)
     return FALSE;
-  if (app_models_find (self, zim_model_get_name (model)) != NULL)
+  name = is_name (path, model) ? path : zim_model_get_name (model);
+  if (app_models_find (self, name) != NULL)
     {
-      g_set_error (error, ZIM_ERROR, ZIM_ERROR_INVALID_PARAMS, _("Two models are called “%s”"),
-                   zim_model_get_name (model));
+      g_set_error (error, ZIM_ERROR, ZIM_ERROR_INVALID_PARAMS, _("Two models are called “%s”"), name);
       return FALSE;
     }
 
-  add_model (self, zim_model_get_name (model), model)->path = g_strdup (path);
+  add_model (self, name, model)->path = g_strdup (path);
   self->n_given++;
   return TRUE;
 }
@@ -190,6 +219,23 @@ find_stored (AppModels  *self,
   return g_strdup (zim_stored_model_get_name (stored));
 }
 
+/* What is asked for is compared with what there is, and so is never looked for. (nullable) (transfer full) */
+static char *
+find_installed (const char *name)
+{
+  g_autofree char *wanted = name != NULL ? app_models_make_full_name (name) : NULL;
+  g_auto(GStrv) names = zim_model_list_installed ();
+
+  for (guint i = 0; names[i] != NULL; i++)
+    {
+      g_autofree char *full = app_models_make_full_name (names[i]);
+
+      if (wanted == NULL || g_str_equal (full, wanted))
+        return g_steal_pointer (&full);
+    }
+  return NULL;
+}
+
 static void
 refreshed_cb (GObject      *source,
               GAsyncResult *result,
@@ -208,6 +254,8 @@ refreshed_cb (GObject      *source,
     }
 
   found = find_stored (self, name);
+  if (found == NULL)
+    found = find_installed (name);
   if (found != NULL)
     g_task_return_pointer (task, found, g_free);
   else if (name != NULL)

@@ -36,7 +36,8 @@ ZimStore    *app_models_get_store      (AppModels            *self);
 ZimDevice   *app_models_get_device     (AppModels            *self);
 gint64       app_models_get_keep_alive (AppModels            *self);
 
-/* Serves a model beside those of the store, under the name that it has itself. Takes any path: the operator's. */
+/* Serves a model beside those of the store: under the name that it was called by, or that it has itself if it was a
+ * path. Takes any path: the operator's. */
 gboolean     app_models_add            (AppModels            *self,
                                         const char           *path,
                                         GError              **error);
@@ -44,6 +45,13 @@ gboolean     app_models_add            (AppModels            *self,
 GPtrArray   *app_models_get_list       (AppModels            *self);
 AppModel    *app_models_find           (AppModels            *self, /* (nullable) (transfer none) */
                                         const char           *name);
+
+/* Models that are installed with a program and were opened to tell what they are, by full names; NULL for one that could
+ * not be. (element-type utf8 ZimModel) (transfer none) */
+GHashTable  *app_models_get_installed  (AppModels            *self);
+
+/* A name with a tag. (transfer full) */
+char        *app_models_make_full_name (const char           *name);
 
 /* The full name of a model that is there. NULL means the first that there is. Nothing that a request says is ever taken
  * for a path. */

@@ -7,6 +7,7 @@
 
 #include "app-fields.h"
 #include "app-format.h"
+#include "app-listing.h"
 #include "app-params.h"
 #include "server-answer.h"
 #include "server-handlers.h"
@@ -240,67 +241,40 @@ init_model (GVariantBuilder *dict,
   add_details (dict, model);
 }
 
-static void
-add_tag (GVariantBuilder *builder,
-         AppModels       *models,
-         ZimStoredModel  *stored)
+/* One that is none of the store has no digest and no time. */
+static GVariant *
+make_tag (const AppListing *listing)
 {
-  g_autofree char *modified = format_time (zim_stored_model_get_modified (stored));
-  AppModel *known = app_models_find (models, zim_stored_model_get_name (stored));
+  ZimStoredModel *stored = listing->stored;
+  g_autofree char *modified = stored != NULL ? format_time (zim_stored_model_get_modified (stored))
+                                             : g_strdup ("1970-01-01T00:00:00Z");
   GVariantBuilder dict;
 
-  init_model (&dict, zim_stored_model_get_name (stored), zim_stored_model_get_size (stored),
-              zim_stored_model_get_id (stored), known != NULL ? known->model : NULL);
+  init_model (&dict, listing->name, app_listing_get_size (listing),
+              stored != NULL ? zim_stored_model_get_id (stored) : "", listing->model);
   app_dict_add (&dict, "modified_at", "s", modified);
-  g_variant_builder_add_value (builder, g_variant_builder_end (&dict));
-}
-
-/* One that was named when the server was started has no digest and no time. */
-static void
-add_given_tag (GVariantBuilder *builder,
-               AppModel        *model)
-{
-  GVariantBuilder dict;
-
-  init_model (&dict, model->name, zim_model_get_size (model->model), "", model->model);
-  app_dict_add (&dict, "modified_at", "s", "1970-01-01T00:00:00Z");
-  g_variant_builder_add_value (builder, g_variant_builder_end (&dict));
+  return g_variant_builder_end (&dict);
 }
 
 static void
-tags_refreshed_cb (GObject      *source,
-                   GAsyncResult *result,
-                   gpointer      data)
+listed_cb (GObject      *source,
+           GAsyncResult *result,
+           gpointer      data)
 {
   g_autoptr(ServerCall) call = data;
-  AppModels *models = server_call_get_server (call)->models;
-  ZimStore *store = ZIM_STORE (source);
-  GPtrArray *known = app_models_get_list (models);
   GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("aa{sv}"));
   g_autoptr(GError) error = NULL;
+  g_autoptr(GPtrArray) listings = app_listings_finish (APP_MODELS (source), result, &error);
   GVariantBuilder dict;
 
-  if (!zim_store_refresh_finish (store, result, &error))
+  if (listings == NULL)
     {
       server_call_fail (call, error);
       return;
     }
 
-  for (guint i = 0; i < known->len; i++)
-    {
-      AppModel *model = known->pdata[i];
-      g_autoptr(ZimStoredModel) stored = zim_store_find (store, model->name);
-
-      if (stored == NULL)
-        add_given_tag (&builder, model);
-    }
-  for (guint i = 0; i < g_list_model_get_n_items (G_LIST_MODEL (store)); i++)
-    {
-      g_autoptr(ZimStoredModel) stored = g_list_model_get_item (G_LIST_MODEL (store), i);
-
-      add_tag (&builder, models, stored);
-    }
-
+  for (guint i = 0; i < listings->len; i++)
+    g_variant_builder_add_value (&builder, make_tag (listings->pdata[i]));
   g_variant_builder_init (&dict, G_VARIANT_TYPE_VARDICT);
   app_dict_add_value (&dict, "models", g_variant_builder_end (&builder));
   server_call_reply_json (call, 200, g_variant_builder_end (&dict));
@@ -310,10 +284,8 @@ void
 server_ollama_tags (ServerCall *call,
                     GVariant   *body)
 {
-  AppModels *models = server_call_get_server (call)->models;
-
   server_call_wait (call);
-  zim_store_refresh_async (app_models_get_store (models), NULL, tags_refreshed_cb, g_object_ref (call));
+  app_listings_async (server_call_get_server (call)->models, listed_cb, g_object_ref (call));
 }
 
 static char *

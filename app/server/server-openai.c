@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include "app-fields.h"
+#include "app-listing.h"
 #include "app-params.h"
 #include "server-answer.h"
 #include "server-handlers.h"
@@ -194,7 +195,7 @@ server_openai_generate (ServerCall *call,
 
 /* --- Models ---------------------------------------------------------------------------------------- */
 
-/* Those that were named when the server was started are not stored (NULL) and have no time. */
+/* Only those of the store have a time; others are not stored (NULL). */
 static GVariant *
 make_model (const char     *name,
             ZimStoredModel *stored)
@@ -211,33 +212,28 @@ make_model (const char     *name,
 }
 
 static void
-refreshed_cb (GObject      *source,
-              GAsyncResult *result,
-              gpointer      data)
+listed_cb (GObject      *source,
+           GAsyncResult *result,
+           gpointer      data)
 {
   g_autoptr(ServerCall) call = data;
-  AppModels *models = server_call_get_server (call)->models;
-  GPtrArray *known = app_models_get_list (models);
   GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("aa{sv}"));
   g_autoptr(GError) error = NULL;
+  g_autoptr(GPtrArray) listings = app_listings_finish (APP_MODELS (source), result, &error);
   GVariantBuilder dict;
 
-  if (!zim_store_refresh_finish (ZIM_STORE (source), result, &error))
+  if (listings == NULL)
     {
       server_call_fail (call, error);
       return;
     }
 
-  for (guint i = 0; i < known->len; i++)
-    g_variant_builder_add_value (&builder, make_model (((AppModel *) known->pdata[i])->name, NULL));
-  for (guint i = 0; i < g_list_model_get_n_items (G_LIST_MODEL (source)); i++)
+  for (guint i = 0; i < listings->len; i++)
     {
-      g_autoptr(ZimStoredModel) stored = g_list_model_get_item (G_LIST_MODEL (source), i);
+      const AppListing *listing = listings->pdata[i];
 
-      if (app_models_find (models, zim_stored_model_get_name (stored)) == NULL)
-        g_variant_builder_add_value (&builder, make_model (zim_stored_model_get_name (stored), stored));
+      g_variant_builder_add_value (&builder, make_model (listing->name, listing->stored));
     }
-
   g_variant_builder_init (&dict, G_VARIANT_TYPE_VARDICT);
   app_dict_add (&dict, "object", "s", "list");
   app_dict_add_value (&dict, "data", g_variant_builder_end (&builder));
@@ -248,10 +244,8 @@ void
 server_openai_models (ServerCall *call,
                       GVariant   *body)
 {
-  AppModels *models = server_call_get_server (call)->models;
-
   server_call_wait (call);
-  zim_store_refresh_async (app_models_get_store (models), NULL, refreshed_cb, g_object_ref (call));
+  app_listings_async (server_call_get_server (call)->models, listed_cb, g_object_ref (call));
 }
 
 static void

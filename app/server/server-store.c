@@ -279,18 +279,39 @@ source_resolved_cb (GObject      *source,
     app_models_open_async (models, name, arrival->cancellable, source_opened_cb, arrival);
 }
 
-/* The weights are computed again, which may take minutes; a copy takes no time. */
+/* The weights are computed or written again, which may take minutes; a copy takes no time. */
 static void
-start_quantizing (const Copy *copy,
-                  const char *quantize)
+start_creation (const Copy *copy,
+                const char *quantize)
 {
+  const char *status = quantize != NULL ? "quantizing model" : "creating model";
   Arrival *arrival;
 
   if (!check_arrivals (copy->call))
     return;
-  arrival = start_arrival (copy->call, copy->destination, "quantizing model", copy->wants_stream);
+  arrival = start_arrival (copy->call, copy->destination, status, copy->wants_stream);
   arrival->quantize = g_strdup (quantize);
   app_models_resolve_async (server_call_get_server (copy->call)->models, copy->source, source_resolved_cb, arrival);
+}
+
+/* One that was named when the server was started, or that is installed, has to come into the store. */
+static void
+creation_resolved_cb (GObject      *source,
+                      GAsyncResult *result,
+                      gpointer      data)
+{
+  AppModels *models = APP_MODELS (source);
+  g_autoptr(Copy) copy = data;
+  g_autoptr(GError) error = NULL;
+  g_autofree char *name = app_models_resolve_finish (models, result, &error);
+  g_autoptr(ZimStoredModel) stored = name != NULL ? zim_store_find (app_models_get_store (models), name) : NULL;
+
+  if (name == NULL)
+    server_call_fail (copy->call, error);
+  else if (stored != NULL)
+    start_copy (g_steal_pointer (&copy));
+  else
+    start_creation (copy, NULL);
 }
 
 /* A model is made of one that is there. Folders and files are the command line's: no request names one. */
@@ -325,9 +346,15 @@ server_store_create (ServerCall *call,
       !app_dict_read_text (body, "quantize", &quantize, &error))
     server_call_fail (call, error);
   else if (quantize != NULL && *quantize != '\0')
-    start_quantizing (copy, quantize);
+    start_creation (copy, quantize);
   else
-    start_copy (g_steal_pointer (&copy));
+    {
+      const char *name = copy->source;
+
+      server_call_wait (call);
+      app_models_resolve_async (server_call_get_server (call)->models, name, creation_resolved_cb,
+                                g_steal_pointer (&copy));
+    }
 }
 
 /* --- Removing -------------------------------------------------------------------------------------- */

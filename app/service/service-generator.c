@@ -12,6 +12,7 @@
 
 #include "app-bus-error.h"
 #include "app-bus.h"
+#include "app-listing.h"
 #include "app-lists.h"
 #include "app-params.h"
 #include "service-job.h"
@@ -330,67 +331,40 @@ generate_cb (ServiceGenerator      *self,
 /* --- Lists ----------------------------------------------------------------------------------------- */
 
 static void
-add_stored (ServiceGenerator *self,
-            ZimStoredModel   *stored,
-            GVariantBuilder  *list)
+add_listing (GVariantBuilder  *list,
+             const AppListing *listing)
 {
-  AppModel *known = app_models_find (self->models, zim_stored_model_get_name (stored));
-
   g_variant_builder_open (list, G_VARIANT_TYPE_VARDICT);
-  app_stored_model_add (stored, list);
-  app_dict_add (list, "loaded", "b", known != NULL && known->pipeline != NULL);
+  if (listing->stored != NULL)
+    app_stored_model_add (listing->stored, list);
+  else
+    {
+      app_dict_add (list, "name", "s", listing->name);
+      app_dict_add (list, "size", "t", app_listing_get_size (listing));
+    }
+  app_dict_add (list, "loaded", "b", listing->is_loaded);
   g_variant_builder_close (list);
 }
 
-/* Those that the program was told of when it was started. */
 static void
-add_given (ServiceGenerator *self,
-           GVariantBuilder  *list)
-{
-  GPtrArray *models = app_models_get_list (self->models);
-  ZimStore *store = app_models_get_store (self->models);
-
-  for (guint i = 0; i < models->len; i++)
-    {
-      AppModel *model = models->pdata[i];
-      g_autoptr(ZimStoredModel) stored = zim_store_find (store, model->name);
-
-      if (stored != NULL)
-        continue;
-      g_variant_builder_open (list, G_VARIANT_TYPE_VARDICT);
-      app_dict_add (list, "name", "s", model->name);
-      app_dict_add (list, "size", "t", zim_model_get_size (model->model));
-      app_dict_add (list, "loaded", "b", model->pipeline != NULL);
-      g_variant_builder_close (list);
-    }
-}
-
-static void
-refreshed_cb (GObject      *source,
-              GAsyncResult *result,
-              gpointer      data)
+listed_cb (GObject      *source,
+           GAsyncResult *result,
+           gpointer      data)
 {
   g_autoptr(GDBusMethodInvocation) invocation = data;
   ServiceGenerator *self = g_object_get_data (G_OBJECT (invocation), "generator");
   GVariantBuilder list = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("aa{sv}"));
   g_autoptr(GError) error = NULL;
+  g_autoptr(GPtrArray) listings = app_listings_finish (APP_MODELS (source), result, &error);
 
-  if (zim_store_refresh_finish (ZIM_STORE (source), result, &error))
+  if (listings != NULL)
     {
-      add_given (self, &list);
-      for (guint i = 0; i < g_list_model_get_n_items (G_LIST_MODEL (source)); i++)
-        {
-          g_autoptr(ZimStoredModel) stored = g_list_model_get_item (G_LIST_MODEL (source), i);
-
-          add_stored (self, stored, &list);
-        }
+      for (guint i = 0; i < listings->len; i++)
+        add_listing (&list, listings->pdata[i]);
       app_bus_generator_complete_list_models (self->skeleton, g_object_ref (invocation), g_variant_builder_end (&list));
     }
   else
-    {
-      g_variant_builder_clear (&list);
-      return_error (g_object_ref (invocation), error);
-    }
+    return_error (g_object_ref (invocation), error);
   end_call (self);
 }
 
@@ -400,7 +374,7 @@ list_models_cb (ServiceGenerator      *self,
 {
   begin_call (self);
   g_object_set_data_full (G_OBJECT (invocation), "generator", g_object_ref (self), g_object_unref);
-  zim_store_refresh_async (app_models_get_store (self->models), NULL, refreshed_cb, invocation);
+  app_listings_async (self->models, listed_cb, invocation);
   return TRUE;
 }
 

@@ -339,6 +339,104 @@ class Ollama(ServerCase):
             self.assertEqual(self.server.post('/api/pull', {'model': name}).status, 400, name)
 
 
+class Installed(unittest.TestCase):
+    """Models that are installed with the program: they need neither the store nor the command line."""
+
+    DEMO = os.path.join(served.SOURCE, 'data', 'models', 'demo')
+
+    def setUp(self):
+        served.set_up_model()
+        folder = tempfile.TemporaryDirectory(prefix='zimage-installed-')
+        self.addCleanup(folder.cleanup)
+        models = os.path.join(folder.name, 'share', 'zimage', 'models')
+        os.makedirs(os.path.join(models, 'empty'))
+        os.makedirs(os.path.join(models, 'unreadable'))
+        with open(os.path.join(models, 'unreadable', 'model_index.json'), 'w', encoding='utf-8') as file:
+            file.write('?')
+        os.symlink(self.DEMO, os.path.join(models, 'demo'))
+        self.env = environment(os.path.join(folder.name, 'store'), XDG_DATA_DIRS=os.path.join(folder.name, 'share'))
+
+    def serve(self, *args):
+        server = Server(*args, env=self.env)
+        self.addCleanup(server.stop)
+        return server
+
+    def put_into_store(self, name):
+        subprocess.run([ZIMAGE, 'create', name, '-f', served.model, '--quiet'], check=True, timeout=TIMEOUT,
+                       env=self.env)
+
+    def tags(self, server):
+        return {model['name']: model for model in server.get('/api/tags').json['models']}
+
+    def ids(self, server):
+        return [model['id'] for model in server.get('/v1/models').json['data']]
+
+    def picture(self, server, **fields):
+        answer = server.post('/v1/images/generations', {**QUICK, 'seed': 7, **fields})
+        self.assertEqual(answer.status, 200, answer.data)
+        return answer.json['data'][0]['b64_json']
+
+    def test_demo(self):
+        """It is listed, described and used by its name, and by none if there is no other."""
+        server = self.serve()
+        self.assertEqual(self.ids(server), ['demo:latest'])
+        demo, = self.tags(server).values()
+        self.assertEqual((demo['name'], demo['digest'], demo['details']['quantization_level']),
+                         ('demo:latest', '', 'BF16'))
+        self.assertGreater(demo['size'], 10 << 20)
+        self.assertEqual(server.get('/v1/models/demo').json['id'], 'demo:latest')
+        self.assertEqual(server.post('/api/show', {'model': 'demo'}).json['model_info']['image.width'], 128)
+        out = subprocess.run([ZIMAGE, 'run', 'demo', 'a cat', '--size', '64x64', '--steps', '1', '--seed', '7', '-o',
+                              '-'], env=self.env, capture_output=True, check=True, timeout=TIMEOUT).stdout
+        self.assertEqual(base64.b64decode(self.picture(server, model='demo')), out)
+        for name in ['demo:latest', None]:
+            self.assertEqual(base64.b64decode(self.picture(server, model=name)), out)
+        lines = server.post('/api/generate', {**QUICK, 'model': 'demo', 'options': {'seed': 7}}).data.splitlines()
+        self.assertEqual(base64.b64decode(json.loads(lines[-1])['image']), out)
+        self.assertEqual([model['name'] for model in server.get('/api/ps').json['models']], ['demo:latest'])
+        self.assertEqual(self.ids(server), ['demo:latest'])
+
+    def test_names(self):
+        """Only what is listed is found: no path, no other tag, nothing that is no model."""
+        server = self.serve()
+        for name in ['demo:other', '../models/demo', 'models', '..', '.', 'x/demo', self.DEMO, 'Demo', 'empty',
+                     'unreadable']:
+            answer = server.post('/v1/images/generations', {**QUICK, 'model': name})
+            self.assertGreaterEqual(answer.status, 400, name)
+            self.assertNotIn(name, self.ids(server))
+
+    def test_the_store_comes_first(self):
+        """Also if it has one of the same name, which is listed once."""
+        self.put_into_store('other')
+        server = self.serve()
+        self.assertEqual(self.ids(server), ['other:latest', 'demo:latest'])
+        tiny = self.picture(server)
+        self.assertNotEqual(tiny, self.picture(server, model='demo'))
+        server.post('/api/generate', {'model': 'demo', 'keep_alive': 0})
+        self.put_into_store('demo')
+        self.assertEqual(sorted(self.ids(server)), ['demo:latest', 'other:latest'])
+        self.assertNotEqual(self.tags(server)['demo:latest']['digest'], '')
+        self.assertEqual(tiny, self.picture(server, model='demo'))
+        server.delete('/api/delete', {'model': 'demo'})
+        self.assertEqual(self.tags(server)['demo:latest']['digest'], '')
+
+    def test_named_when_started(self):
+        """A name is the model's name, whether it is installed or of the store; nothing is listed twice."""
+        self.put_into_store('other')
+        server = self.serve('demo', 'other', served.model)
+        self.assertEqual(self.ids(server), ['demo:latest', 'other:latest', 'tiny:latest'])
+        self.assertEqual(self.picture(server), self.picture(server, model='demo'))
+        self.assertEqual(self.picture(server, model='other'), self.picture(server, model='tiny'))
+
+    def test_create(self):
+        """What is no model of the store yet becomes one."""
+        server = self.serve(served.model)
+        for name in ['demo', 'tiny']:
+            lines = server.post('/api/create', {'model': 'new/' + name, 'from': name}).data.splitlines()
+            self.assertEqual(json.loads(lines[-1]), {'status': 'success'})
+            self.assertEqual(self.picture(server, model='new/' + name), self.picture(server, model=name))
+
+
 class Pull(ServerCase):
     """Models that the server fetches, from a hub in this process."""
 

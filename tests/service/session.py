@@ -176,6 +176,13 @@ def make_model(folder, *options):
     subprocess.run([MAKE_TINY_MODEL, *options, folder], check=True, timeout=TIMEOUT, stdout=subprocess.DEVNULL)
 
 
+def install(name, folder):
+    """Puts a model where those are that are installed with the program."""
+    models = os.path.join(work, 'share', 'zimage', 'models')
+    os.makedirs(models, exist_ok=True)
+    os.symlink(folder, os.path.join(models, name))
+
+
 def store(name, folder):
     """Puts a model into the store."""
     subprocess.run([ZIMAGE, 'create', name, '-f', folder, '--quiet'], check=True, timeout=TIMEOUT, env=environment(),
@@ -192,7 +199,7 @@ def environment(**changes):
     # A team of threads that wait for each other is slow on a machine that has others to care for.
     env.update(LC_ALL='C.UTF-8', HOME=work, ZIMAGE_MODELS=os.path.join(work, 'store'), ZIM_DEVICE='cpu',
                ZIM_THREADS='1', TERM='xterm-256color', XDG_CACHE_HOME=os.path.join(work, 'cache'),
-               XDG_STATE_HOME=os.path.join(work, 'state'))
+               XDG_STATE_HOME=os.path.join(work, 'state'), XDG_DATA_DIRS=os.path.join(work, 'share'))
     env.update(changes)
     return env
 

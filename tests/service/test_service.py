@@ -103,6 +103,27 @@ class Pictures(BusCase):
         self.client.wait_for(lambda: not stored()['loaded'])
 
 
+    def test_installed(self):
+        """A model that is installed with the program is listed, unless the store has one of its name, and is used."""
+        session.install('demo', os.path.join(session.SOURCE, 'data', 'models', 'demo'))
+
+        def demo():
+            entry, = [model for model in self.client.call('ListModels')[0] if model['name'] == 'demo:latest']
+            return entry
+        self.assertEqual(demo().keys(), {'name', 'size', 'loaded'})
+        self.assertGreater(demo()['size'], 10 << 20)
+        path = os.path.join(session.work, 'demo.png')
+        subprocess.run([session.ZIMAGE, 'run', 'demo', '--size', '64x64', '--steps', '1', '--seed', '7', '-o', path,
+                        'a cat'], check=True, timeout=TIMEOUT, env=session.environment(), capture_output=True)
+        with open(path, 'rb') as file:
+            own = file.read()
+        self.assertEqual(self.client.pictures(self.client.generate(**QUICK, model='demo', keep_alive=0)), [own])
+        self.client.wait_for(lambda: not demo()['loaded'])
+        session.store('demo', session.model)
+        self.assertEqual(len(demo()['digest']), 64)
+        self.assertNotEqual(self.client.pictures(self.client.generate(**QUICK, model='demo')), [own])
+
+
 class Signals(BusCase):
     def test_order(self):
         """Each step is told of, in order, and nothing after the end."""
