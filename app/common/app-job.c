@@ -15,7 +15,8 @@
 #include "app-fault.h"
 
 #define ID_BYTES 16
-#define PREVIEW_SIZE 256                                        /* pixels */
+#define PREVIEW_SIZE 256      /* pixels */
+#define PREVIEW_QUALITY "85"  /* of JPEG and WebP */
 #define PROGRESS_INTERVAL (200 * G_TIME_SPAN_MILLISECOND) /* of what is less than a step */
 
 G_DEFINE_FINAL_TYPE (AppJob, app_job, G_TYPE_OBJECT)
@@ -118,12 +119,6 @@ app_job_get_remaining (AppJob *self)
   return self->estimate;
 }
 
-GdkPixbuf *
-app_job_get_preview (AppJob *self)
-{
-  return self->run != NULL ? zim_job_get_preview (self->run) : NULL;
-}
-
 gint64
 app_job_get_seed (AppJob *self,
                   guint   index)
@@ -217,11 +212,25 @@ app_job_is_damaged (AppJob *self)
 
 /* --- Encoding -------------------------------------------------------------------------------------- */
 
+/* None of it is the business of the thread that answers requests: a large picture would keep it for longer than it may
+ * take for a request. */
+
+static GBytes *
+to_text (GBytes *file)
+{
+  gsize size;
+  const guchar *data = g_bytes_get_data (file, &size);
+  char *text = g_base64_encode (data, size);
+
+  return g_bytes_new_take (text, strlen (text));
+}
+
 typedef struct
 {
   GPtrArray  *images; /* of ZimImage */
   const char *format;
   int         quality;
+  gboolean    as_text;
 } Encode;
 
 static void
@@ -243,14 +252,14 @@ encode_in_thread (GTask        *task,
 
   for (guint i = 0; i < encode->images->len; i++)
     {
-      GBytes *bytes = zim_image_encode (encode->images->pdata[i], encode->format, encode->quality, &error);
+      g_autoptr(GBytes) file = zim_image_encode (encode->images->pdata[i], encode->format, encode->quality, &error);
 
-      if (bytes == NULL)
+      if (file == NULL)
         {
           g_task_return_error (task, error);
           return;
         }
-      g_ptr_array_add (pictures, bytes);
+      g_ptr_array_add (pictures, encode->as_text ? to_text (file) : g_bytes_ref (file));
     }
   g_task_return_pointer (task, g_steal_pointer (&pictures), (GDestroyNotify) g_ptr_array_unref);
 }
@@ -283,10 +292,107 @@ encode (AppJob *self)
   data->images = g_ptr_array_new_with_free_func (g_object_unref);
   data->format = self->format;
   data->quality = self->quality;
+  data->as_text = self->as_text;
   for (guint i = 0; i < g_list_model_get_n_items (images); i++)
     g_ptr_array_add (data->images, g_list_model_get_item (images, i));
   g_task_set_task_data (task, data, (GDestroyNotify) encode_free);
   g_task_run_in_thread (task, encode_in_thread);
+}
+
+/* --- Previews -------------------------------------------------------------------------------------- */
+
+void
+app_preview_free (AppPreview *preview)
+{
+  g_clear_pointer (&preview->data, g_bytes_unref);
+  g_free (preview);
+}
+
+typedef struct
+{
+  GdkPixbuf  *pixbuf;
+  const char *format;
+  gboolean    as_text;
+  int         step;
+  int         total;
+} EncodePreview;
+
+static void
+encode_preview_free (EncodePreview *encode)
+{
+  g_clear_object (&encode->pixbuf);
+  g_free (encode);
+}
+
+static void
+encode_preview_in_thread (GTask        *task,
+                          gpointer      source,
+                          gpointer      data,
+                          GCancellable *cancellable)
+{
+  const EncodePreview *encode = data;
+  const char *option = g_str_equal (encode->format, "png") ? NULL : "quality";
+  g_autoptr(GBytes) file = NULL;
+  AppPreview *preview;
+  GError *error = NULL;
+  char *bytes;
+  gsize size;
+
+  if (!gdk_pixbuf_save_to_buffer (encode->pixbuf, &bytes, &size, encode->format, &error, option, PREVIEW_QUALITY, NULL))
+    {
+      g_task_return_error (task, error);
+      return;
+    }
+
+  file = g_bytes_new_take (bytes, size);
+  preview = g_new0 (AppPreview, 1);
+  preview->data = encode->as_text ? to_text (file) : g_steal_pointer (&file);
+  preview->step = encode->step;
+  preview->total = encode->total;
+  g_task_return_pointer (task, preview, (GDestroyNotify) app_preview_free);
+}
+
+/* Whoever wanted it has been told. */
+static void
+preview_encoded_cb (AppJob *self)
+{
+  g_object_unref (g_queue_pop_head (&self->encodings));
+  if (!g_queue_is_empty (&self->encodings))
+    g_task_run_in_thread (g_queue_peek_head (&self->encodings), encode_preview_in_thread);
+  else if (self->is_drawn && !app_job_is_over (self))
+    encode (self);
+}
+
+void
+app_job_encode_preview_async (AppJob              *self,
+                              const char          *format,
+                              gboolean             as_text,
+                              GAsyncReadyCallback  callback,
+                              gpointer             user_data)
+{
+  GdkPixbuf *pixbuf = self->run != NULL ? zim_job_get_preview (self->run) : NULL;
+  GTask *task = g_task_new (self, NULL, callback, user_data);
+  EncodePreview *data = g_new0 (EncodePreview, 1);
+
+  g_assert (pixbuf != NULL);
+  data->pixbuf = g_object_ref (pixbuf);
+  data->format = format;
+  data->as_text = as_text;
+  data->step = self->step;
+  data->total = self->total;
+  g_task_set_task_data (task, data, (GDestroyNotify) encode_preview_free);
+  g_signal_connect_object (task, "notify::completed", G_CALLBACK (preview_encoded_cb), self, G_CONNECT_SWAPPED);
+  g_queue_push_tail (&self->encodings, task);
+  if (self->encodings.length == 1)
+    g_task_run_in_thread (task, encode_preview_in_thread);
+}
+
+AppPreview *
+app_job_encode_preview_finish (AppJob        *self,
+                               GAsyncResult  *result,
+                               GError       **error)
+{
+  return g_task_propagate_pointer (G_TASK (result), error);
 }
 
 /* --- Running --------------------------------------------------------------------------------------- */
@@ -342,7 +448,7 @@ preview_cb (AppJob     *self,
             GParamSpec *pspec,
             ZimJob     *run)
 {
-  if (!app_job_is_over (self))
+  if (!app_job_is_over (self) && zim_job_get_preview (run) != NULL)
     g_signal_emit (self, signals[PREVIEW], 0);
 }
 
@@ -358,7 +464,11 @@ run_done_cb (AppJob *self,
   else if (error != NULL)
     app_job_fail (self, g_error_copy (error));
   else if (!app_job_is_over (self))
-    encode (self);
+    {
+      self->is_drawn = TRUE;
+      if (g_queue_is_empty (&self->encodings))
+        encode (self);
+    }
 }
 
 void

@@ -32,6 +32,7 @@ struct _AppJob
   int          preview_interval; /* steps, 0 for none */
   gint64       keep_alive; /* of the model afterwards, microseconds; negative: for ever */
   gboolean     is_kept;    /* its pictures are fetched later */
+  gboolean     as_text;    /* its pictures are to be sent as text: base64 */
   guint64      turn;       /* in which of the queue's rounds it comes */
 
   ZimJobState  state;
@@ -44,7 +45,9 @@ struct _AppJob
   double       fraction;
   char        *warning;    /* or NULL */
   ZimJob      *run;        /* while it runs */
-  GPtrArray   *pictures;   /* of GBytes, files; once it is done */
+  GQueue       encodings;  /* of GTask: previews; the first is being encoded */
+  gboolean     is_drawn;   /* its pictures are only to be encoded */
+  GPtrArray   *pictures;   /* of GBytes, files or, as_text, base64 of them; once it is done */
   GError      *error;      /* why it has failed or was cancelled */
 
   gint64       created;    /* seconds since 1970 */
@@ -57,27 +60,49 @@ struct _AppJob
   guint        n_faults;   /* of app-fault.h when it began */
 };
 
-AppJob    *app_job_new           (const char  *client,
-                                  const char  *model,
-                                  ZimParams   *params);
+/* A preview as a file, or base64 of it. */
+typedef struct
+{
+  GBytes *data;
+  int     step; /* after which it was */
+  int     total;
+} AppPreview;
 
-gboolean   app_job_is_over       (AppJob      *self);
-double     app_job_get_remaining (AppJob      *self); /* seconds, or −1 */
-GdkPixbuf *app_job_get_preview   (AppJob      *self); /* (nullable) */
-gint64     app_job_get_seed      (AppJob      *self, /* −1 as long as it is not drawn */
-                                  guint        index);
+void app_preview_free (AppPreview *preview);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (AppPreview, app_preview_free)
+
+AppJob     *app_job_new                   (const char           *client,
+                                           const char           *model,
+                                           ZimParams            *params);
+
+gboolean    app_job_is_over               (AppJob               *self);
+double      app_job_get_remaining         (AppJob               *self); /* seconds, or −1 */
+gint64      app_job_get_seed              (AppJob               *self, /* −1 as long as it is not drawn */
+                                           guint                 index);
+
+/* Whoever is told of a preview may have it encoded, in a thread. Previews come in the order in which they were asked
+ * for, and before the end of the job unless it ends with an error. The format is a literal. */
+void        app_job_encode_preview_async  (AppJob               *self,
+                                           const char           *format,
+                                           gboolean              as_text,
+                                           GAsyncReadyCallback   callback,
+                                           gpointer              user_data);
+AppPreview *app_job_encode_preview_finish (AppJob               *self, /* (transfer full) */
+                                           GAsyncResult         *result,
+                                           GError              **error);
 
 /* The queue's. */
-void       app_job_set_place     (AppJob      *self,
-                                  int          position,
-                                  double       wait);
-void       app_job_begin         (AppJob      *self);
-void       app_job_run           (AppJob      *self,
-                                  ZimPipeline *pipeline);
+void        app_job_set_place             (AppJob               *self,
+                                           int                   position,
+                                           double                wait);
+void        app_job_begin                 (AppJob               *self);
+void        app_job_run                   (AppJob               *self,
+                                           ZimPipeline          *pipeline);
 /* Whether a file was cut off since it began, so that what it computes is wrong. */
-gboolean   app_job_is_damaged    (AppJob      *self);
+gboolean    app_job_is_damaged            (AppJob               *self);
 /* Takes the error. Does nothing if the job is over. */
-void       app_job_fail          (AppJob      *self,
-                                  GError      *error);
+void        app_job_fail                  (AppJob               *self,
+                                           GError               *error);
 
 G_END_DECLS

@@ -41,14 +41,37 @@ progress_cb (ServerCall *call,
 }
 
 static void
+preview_encoded_cb (GObject      *source,
+                    GAsyncResult *result,
+                    gpointer      data)
+{
+  g_autoptr(ServerCall) call = data;
+  g_autoptr(AppPreview) preview = app_job_encode_preview_finish (APP_JOB (source), result, NULL);
+  ServerAnswer *answer = get_answer (call);
+
+  if (answer == NULL)
+    return;
+  if (preview != NULL)
+    answer->kind->preview (answer, preview);
+  answer->n_encoding--;
+}
+
+static void
 preview_cb (ServerCall *call,
             AppJob     *job)
 {
   ServerAnswer *answer = get_answer (call);
+  const char *format = NULL;
 
   /* Who reads slowly is sent what there is no way around. */
   if (answer != NULL && answer->kind->preview != NULL && !server_call_is_behind (call))
-    answer->kind->preview (answer);
+    format = answer->kind->want_preview (answer);
+  if (format == NULL)
+    return;
+
+  answer->n_previews++;
+  answer->n_encoding++;
+  app_job_encode_preview_async (job, format, TRUE, preview_encoded_cb, g_object_ref (call));
 }
 
 static void
@@ -125,6 +148,8 @@ make_job (ServerAnswer *answer,
   job->preview_interval = request->preview_interval;
   job->keep_alive = request->keep_alive;
   job->is_kept = answer->kind->is_observer || request->wants_url;
+  /* The others are fetched as files. */
+  job->as_text = !job->is_kept;
   return job;
 }
 
@@ -276,14 +301,10 @@ server_answer_job (ServerCall *call,
   return g_variant_builder_end (&dict);
 }
 
-char *
-server_answer_picture (AppJob *job,
-                       guint   index)
+GVariant *
+server_answer_text (GBytes *text)
 {
-  gsize size;
-  const guchar *data = g_bytes_get_data (job->pictures->pdata[index], &size);
-
-  return g_base64_encode (data, size);
+  return g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, text, TRUE);
 }
 
 char *
@@ -294,17 +315,4 @@ server_answer_picture_url (ServerCall *call,
   g_autofree char *base = server_call_get_base (call);
 
   return g_strdup_printf ("%s/api/jobs/%s/image/%u", base, job->id, index);
-}
-
-char *
-server_answer_preview (AppJob     *job,
-                       const char *format)
-{
-  GdkPixbuf *pixbuf = app_job_get_preview (job);
-  g_autofree char *data = NULL;
-  gsize size;
-
-  if (pixbuf == NULL || !gdk_pixbuf_save_to_buffer (pixbuf, &data, &size, format, NULL, NULL))
-    return NULL;
-  return g_base64_encode ((const guchar *) data, size);
 }

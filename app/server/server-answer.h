@@ -18,7 +18,9 @@ typedef struct
 {
   void (*begin)    (ServerAnswer *answer); /* the job is in the queue */
   void (*progress) (ServerAnswer *answer);
-  void (*preview)  (ServerAnswer *answer);
+  /* As what a new preview is to be encoded; NULL if this one is of no use. */
+  const char *(*want_preview) (ServerAnswer *answer);
+  void (*preview)  (ServerAnswer *answer, const AppPreview *preview); /* base64 */
   void (*done)     (ServerAnswer *answer); /* it has its pictures */
   gboolean is_observer;                    /* the job goes on when the client has gone */
 } ServerAnswerKind;
@@ -30,7 +32,8 @@ struct _ServerAnswer
   ServerRequest          *request; /* NULL for an observer */
   AppJob                 *job;
   int                     last_step;
-  int                     n_partial; /* previews that were sent */
+  int                     n_previews; /* that were wanted so far */
+  int                     n_encoding; /* of those: previews that are not there yet */
 };
 
 /* Makes a job of a request, which it takes, puts it into the queue and tells the client about it. */
@@ -46,13 +49,9 @@ void      server_answer_observe     (ServerCall             *call,
 GVariant *server_answer_progress    (AppJob                 *job); /* (transfer floating) */
 GVariant *server_answer_job         (ServerCall             *call, /* (transfer floating) */
                                      AppJob                 *job);
-char     *server_answer_picture     (AppJob                 *job,  /* base64 (transfer full) */
-                                     guint                   index);
+GVariant *server_answer_text        (GBytes                 *text); /* base64 (transfer floating) */
 char     *server_answer_picture_url (ServerCall             *call, /* (transfer full) */
                                      AppJob                 *job,
                                      guint                   index);
-/* The preview in a format, in base64. (transfer full) (nullable) */
-char     *server_answer_preview     (AppJob                 *job,
-                                     const char             *format);
 
 G_END_DECLS

@@ -254,18 +254,17 @@ static void
 reply (ServerCall *self,
        guint       status,
        const char *type,
-       GBytes     *bytes)
+       GPtrArray  *parts)
 {
   SoupMessageBody *body = soup_server_message_get_response_body (self->message);
   SoupMessageHeaders *headers = soup_server_message_get_response_headers (self->message);
 
   soup_server_message_set_status (self->message, status,
                                   status == SERVER_STATUS_CANCELLED ? "Client Closed Request" : NULL);
-  if (bytes != NULL)
-    {
-      soup_message_headers_replace (headers, "Content-Type", type);
-      soup_message_body_append_bytes (body, bytes);
-    }
+  if (type != NULL)
+    soup_message_headers_replace (headers, "Content-Type", type);
+  for (guint i = 0; parts != NULL && i < parts->len; i++)
+    soup_message_body_append_bytes (body, parts->pdata[i]);
   if (self->is_waiting)
     soup_server_message_unpause (self->message);
 }
@@ -276,8 +275,11 @@ server_call_reply_bytes (ServerCall *self,
                          const char *type,
                          GBytes     *bytes)
 {
+  g_autoptr(GPtrArray) parts = g_ptr_array_new ();
+
+  g_ptr_array_add (parts, bytes);
   if (answer (self))
-    reply (self, status, type, bytes);
+    reply (self, status, type, parts);
 }
 
 void
@@ -293,15 +295,10 @@ server_call_reply_json (ServerCall *self,
                         guint       status,
                         GVariant   *value)
 {
-  g_autoptr(GVariant) sunk = g_variant_ref_sink (value);
-  g_autoptr(GBytes) bytes = NULL;
-  char *json;
+  g_autoptr(GPtrArray) parts = app_variant_to_json_parts (value);
 
-  if (self->is_answered)
-    return;
-  json = app_variant_to_json_line (sunk);
-  bytes = g_bytes_new_take (json, strlen (json));
-  server_call_reply_bytes (self, status, "application/json; charset=utf-8", bytes);
+  if (answer (self))
+    reply (self, status, "application/json; charset=utf-8", parts);
 }
 
 /* --- Errors ---------------------------------------------------------------------------------------- */
@@ -413,24 +410,24 @@ server_call_need_text (ServerCall  *self,
 
 /* --- Streams --------------------------------------------------------------------------------------- */
 
-/* Takes a part. */
 static void
 send_part (ServerCall *self,
-           char       *part)
+           GBytes     *part)
 {
   self->n_unwritten++;
-  soup_message_body_append (soup_server_message_get_response_body (self->message), SOUP_MEMORY_TAKE,
-                            part, strlen (part));
+  soup_message_body_append_bytes (soup_server_message_get_response_body (self->message), part);
   soup_server_message_unpause (self->message);
 }
 
 static gboolean
 heartbeat_cb (gpointer data)
 {
+  static const char sign[] = ": still here\n\n";
+  g_autoptr(GBytes) part = g_bytes_new_static (sign, strlen (sign));
   ServerCall *self = data;
 
   if (self->n_unwritten == 0)
-    send_part (self, g_strdup (": still here\n\n"));
+    send_part (self, part);
   return G_SOURCE_CONTINUE;
 }
 
@@ -473,24 +470,37 @@ server_call_is_behind (ServerCall *self)
   return self->n_unwritten >= BEHIND;
 }
 
+/* Puts text around a part. */
+static void
+enclose (GPtrArray  *parts,
+         guint       index,
+         const char *before,
+         const char *after)
+{
+  GBytes *part = parts->pdata[index];
+  GString *text = g_string_new (before);
+
+  g_string_append_len (text, g_bytes_get_data (part, NULL), (gssize) g_bytes_get_size (part));
+  g_string_append (text, after);
+  g_bytes_unref (part);
+  parts->pdata[index] = g_string_free_to_bytes (text);
+}
+
 void
 server_call_send (ServerCall *self,
                   const char *event,
                   GVariant   *value)
 {
-  g_autoptr(GVariant) sunk = g_variant_ref_sink (value);
-  g_autofree char *json = NULL;
-  char *part;
+  g_autoptr(GPtrArray) parts = app_variant_to_json_parts (value);
+  g_autofree char *head = event != NULL ? g_strdup_printf ("event: %s\ndata: ", event) : g_strdup ("data: ");
+  gboolean is_event = self->stream == SERVER_STREAM_EVENTS;
 
   if (self->is_answered)
     return;
-  json = app_variant_to_json_line (sunk);
-  if (self->stream == SERVER_STREAM_LINES)
-    part = g_strconcat (json, "\n", NULL);
-  else
-    part = g_strconcat (event != NULL ? "event: " : "", event != NULL ? event : "", event != NULL ? "\n" : "",
-                        "data: ", json, "\n\n", NULL);
-  send_part (self, part);
+  enclose (parts, 0, is_event ? head : "", "");
+  enclose (parts, parts->len - 1, "", is_event ? "\n\n" : "\n");
+  for (guint i = 0; i < parts->len; i++)
+    send_part (self, parts->pdata[i]);
 }
 
 void

@@ -87,19 +87,24 @@ begin_events (ServerAnswer *answer)
     send_progress (answer);
 }
 
-static void
-send_preview (ServerAnswer *answer)
+/* One at a time: who watches wants the newest. */
+static const char *
+want_preview (ServerAnswer *answer)
 {
-  char *picture = server_answer_preview (answer->job, "jpeg");
+  return answer->n_encoding == 0 ? "jpeg" : NULL;
+}
+
+static void
+send_preview (ServerAnswer     *answer,
+              const AppPreview *preview)
+{
   GVariantBuilder dict;
 
-  if (picture == NULL)
-    return;
   g_variant_builder_init (&dict, G_VARIANT_TYPE_VARDICT);
-  app_dict_add (&dict, "step", "i", answer->job->step);
-  app_dict_add (&dict, "total", "i", answer->job->total);
+  app_dict_add (&dict, "step", "i", preview->step);
+  app_dict_add (&dict, "total", "i", preview->total);
   app_dict_add (&dict, "output_format", "s", "jpeg");
-  app_dict_add_value (&dict, "b64_json", g_variant_new_take_string (picture));
+  app_dict_add_value (&dict, "b64_json", server_answer_text (preview->data));
   server_call_send (answer->call, "preview", g_variant_builder_end (&dict));
 }
 
@@ -115,7 +120,8 @@ server_jobs_events (ServerCall *call,
                     GVariant   *body)
 {
   static const ServerAnswerKind kind = {
-    .begin = begin_events, .progress = send_progress, .preview = send_preview, .done = send_done, .is_observer = TRUE
+    .begin = begin_events, .progress = send_progress, .want_preview = want_preview, .preview = send_preview,
+    .done = send_done, .is_observer = TRUE
   };
   AppJob *job = find_job (call);
 

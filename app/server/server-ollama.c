@@ -56,7 +56,7 @@ make_last_line (ServerAnswer *answer)
 
   init_line (&dict, answer->request->model, TRUE);
   app_dict_add (&dict, "done_reason", "s", "stop");
-  app_dict_add_value (&dict, "image", g_variant_new_take_string (server_answer_picture (job, 0)));
+  app_dict_add_value (&dict, "image", server_answer_text (job->pictures->pdata[0]));
   app_dict_add (&dict, "seed", "x", app_job_get_seed (job, 0));
   app_dict_add (&dict, "total_duration", "x", (job->ended - job->submitted) * 1000);
   app_dict_add (&dict, "load_duration", "x", to_nanoseconds (job->stage_seconds[ZIM_STAGE_LOAD]));

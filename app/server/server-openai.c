@@ -37,8 +37,7 @@ add_picture (ServerAnswer    *answer,
                                  g_variant_new_take_string (server_answer_picture_url (answer->call, answer->job,
                                                                                       index)));
   else
-    app_dict_add_value (dict, "b64_json",
-                                 g_variant_new_take_string (server_answer_picture (answer->job, index)));
+    app_dict_add_value (dict, "b64_json", server_answer_text (answer->job->pictures->pdata[index]));
   app_dict_add (dict, "seed", "x", app_job_get_seed (answer->job, index));
 }
 
@@ -94,38 +93,41 @@ finish_stream (ServerAnswer *answer)
 
 /* --- Streams of partial images, as OpenAI has them ------------------------------------------------- */
 
-/* The fields of both kinds of event. Takes the picture. */
+/* The fields of both kinds of event. */
 static void
 init_event (GVariantBuilder *dict,
             ServerAnswer    *answer,
             const char      *type,
-            char            *picture)
+            GBytes          *picture)
 {
   g_variant_builder_init (dict, G_VARIANT_TYPE_VARDICT);
   app_dict_add (dict, "type", "s", type);
-  app_dict_add_value (dict, "b64_json", g_variant_new_take_string (picture));
+  app_dict_add_value (dict, "b64_json", server_answer_text (picture));
   app_dict_add (dict, "created_at", "x", answer->job->created);
   add_size (dict, answer->job);
 }
 
 /* As many as were asked for, at equal distances. */
-static void
-send_partial (ServerAnswer *answer)
+static const char *
+want_partial (ServerAnswer *answer)
 {
   AppJob *job = answer->job;
   int n = answer->request->partial_images;
+
+  if (answer->n_previews >= n || job->step * (n + 1) < job->total * (answer->n_previews + 1))
+    return NULL;
+  return job->format;
+}
+
+static void
+send_partial (ServerAnswer     *answer,
+              const AppPreview *preview)
+{
   const char *type = "image_generation.partial_image";
   GVariantBuilder dict;
-  char *picture;
 
-  if (answer->n_partial >= n || job->step * (n + 1) < job->total * (answer->n_partial + 1))
-    return;
-  picture = server_answer_preview (job, job->format);
-  if (picture == NULL)
-    return;
-
-  init_event (&dict, answer, type, picture);
-  app_dict_add (&dict, "partial_image_index", "i", answer->n_partial++);
+  init_event (&dict, answer, type, preview->data);
+  app_dict_add (&dict, "partial_image_index", "i", answer->n_previews - answer->n_encoding);
   server_call_send (answer->call, type, g_variant_builder_end (&dict));
 }
 
@@ -156,7 +158,7 @@ send_completed (ServerAnswer *answer)
     {
       GVariantBuilder dict;
 
-      init_event (&dict, answer, type, server_answer_picture (answer->job, i));
+      init_event (&dict, answer, type, answer->job->pictures->pdata[i]);
       app_dict_add (&dict, "seed", "x", app_job_get_seed (answer->job, i));
       app_dict_add_value (&dict, "usage", make_usage ());
       server_call_send (answer->call, type, g_variant_builder_end (&dict));
@@ -173,7 +175,7 @@ server_openai_generate (ServerCall *call,
     .begin = begin_stream, .progress = send_progress, .done = finish_stream
   };
   static const ServerAnswerKind partial = {
-    .begin = begin_stream, .preview = send_partial, .done = send_completed
+    .begin = begin_stream, .want_preview = want_partial, .preview = send_partial, .done = send_completed
   };
   gint64 keep_alive = app_models_get_keep_alive (server_call_get_server (call)->models);
   const char *bad_field;

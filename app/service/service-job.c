@@ -16,7 +16,7 @@
 #include "app-fields.h"
 #include "service-memory.h"
 
-#define PREVIEW_QUALITY "85"
+#define ENCODING_MAX 4 /* previews at a time: steps may come faster than they are encoded */
 
 struct _ServiceJob
 {
@@ -28,6 +28,7 @@ struct _ServiceJob
   AppBusGeneratorJob  *skeleton;
   GDBusObjectSkeleton *object;
   GQueue               waiting; /* of GDBusMethodInvocation: Wait () */
+  guint                n_encoding; /* previews */
 };
 
 G_DEFINE_FINAL_TYPE (ServiceJob, service_job, G_TYPE_OBJECT)
@@ -201,25 +202,30 @@ emit_preview (ServiceJob *self,
 }
 
 static void
+preview_encoded_cb (GObject      *source,
+                    GAsyncResult *result,
+                    gpointer      data)
+{
+  g_autoptr(ServiceJob) self = data;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(AppPreview) preview = app_job_encode_preview_finish (APP_JOB (source), result, &error);
+
+  self->n_encoding--;
+  if (preview == NULL)
+    g_warning ("a preview could not be encoded: %s", error->message);
+  else if (!app_job_is_over (self->job))
+    emit_preview (self, g_variant_new ("(u@ay)", (guint) preview->step,
+                                       g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, preview->data, TRUE)));
+}
+
+static void
 preview_cb (ServiceJob *self,
             AppJob     *job)
 {
-  GdkPixbuf *pixbuf = app_job_get_preview (job);
-  g_autoptr(GError) error = NULL;
-  char *data;
-  gsize size;
-
-  if (pixbuf == NULL)
+  if (self->n_encoding >= ENCODING_MAX)
     return;
-  if (!gdk_pixbuf_save_to_buffer (pixbuf, &data, &size, "jpeg", &error, "quality", PREVIEW_QUALITY, NULL))
-    {
-      g_warning ("a preview could not be encoded: %s", error->message);
-      return;
-    }
-
-  emit_preview (self, g_variant_new ("(u@ay)", app_bus_generator_job_get_step (self->skeleton),
-                                     g_variant_new_from_data (G_VARIANT_TYPE_BYTESTRING, data, size, TRUE,
-                                                              g_free, data)));
+  self->n_encoding++;
+  app_job_encode_preview_async (job, "jpeg", FALSE, preview_encoded_cb, g_object_ref (self));
 }
 
 static void

@@ -6,10 +6,13 @@
 #include "config.h"
 
 #include <json-glib/json-glib.h>
+#include <time.h>
 
 #include "app-duration.h"
 #include "app-json.h"
+#include "server-call.h"
 #include "server-connections.h"
+#include "server-private.h"
 #include "server-request.h"
 #include "server-routes.h"
 
@@ -217,6 +220,168 @@ test_takes_nothing (void)
   g_source_remove (timeout_id);
 }
 
+/* --- Answers --------------------------------------------------------------------------------------- */
+
+#define PICTURE_SIZE 1024        /* pixels */
+#define CPU_MAX 0.005            /* seconds of the thread that answers, for a request */
+#define ANSWERS 5
+
+static double
+get_cpu_seconds (void)
+{
+  struct timespec time;
+
+  clock_gettime (CLOCK_THREAD_CPUTIME_ID, &time);
+  return (double) time.tv_sec + (double) time.tv_nsec / 1e9;
+}
+
+static GVariant *
+make_text (GBytes *bytes)
+{
+  GVariantBuilder dict = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
+
+  g_variant_builder_add (&dict, "{sv}", "created", g_variant_new_int64 (1));
+  g_variant_builder_add (&dict, "{sv}", "b64_json", g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, bytes, TRUE));
+  g_variant_builder_add (&dict, "{sv}", "seed", g_variant_new_int64 (2));
+  return g_variant_builder_end (&dict);
+}
+
+static void
+assert_part (GPtrArray  *parts,
+             guint       index,
+             const char *text)
+{
+  gsize size;
+  const char *data = g_bytes_get_data (parts->pdata[index], &size);
+
+  g_assert_cmpmem (data, size, text, strlen (text));
+}
+
+/* A picture's text is in an answer as it is: it is neither read nor copied. */
+static void
+test_parts (void)
+{
+  g_autoptr(GBytes) bytes = g_bytes_new_static ("QUJD", 4);
+  g_autoptr(GVariant) dict = g_variant_ref_sink (make_text (bytes));
+  g_autoptr(GPtrArray) parts = app_variant_to_json_parts (dict);
+  g_autofree char *whole = app_variant_to_json_line (dict);
+
+  g_assert_cmpuint (parts->len, ==, 3);
+  assert_part (parts, 0, "{\"created\":1,\"b64_json\":\"");
+  g_assert_true (g_bytes_get_data (parts->pdata[1], NULL) == g_bytes_get_data (bytes, NULL));
+  assert_part (parts, 2, "\",\"seed\":2}");
+  g_assert_cmpstr (whole, ==, "{\"created\":1,\"b64_json\":\"QUJD\",\"seed\":2}");
+}
+
+/* Base64 of a PNG that cannot be compressed. */
+static GBytes *
+make_large_text (void)
+{
+  g_autoptr(GdkPixbuf) pixbuf = gdk_pixbuf_new (GDK_COLORSPACE_RGB, FALSE, 8, PICTURE_SIZE, PICTURE_SIZE);
+  guchar *pixels = gdk_pixbuf_get_pixels (pixbuf);
+  g_autoptr(GRand) random = g_rand_new_with_seed (1);
+  g_autofree char *data = NULL;
+  gsize size;
+  char *text;
+
+  for (gsize i = 0; i < gdk_pixbuf_get_byte_length (pixbuf); i++)
+    pixels[i] = (guchar) g_rand_int (random);
+  g_assert_true (gdk_pixbuf_save_to_buffer (pixbuf, &data, &size, "png", NULL, "compression", "1", NULL));
+  g_assert_cmpuint (size, >, 3 * PICTURE_SIZE * PICTURE_SIZE);
+  text = g_base64_encode ((const guchar *) data, size);
+  return g_bytes_new_take (text, strlen (text));
+}
+
+static void
+answer_cb (SoupServer        *soup,
+           SoupServerMessage *message,
+           const char        *path,
+           GHashTable        *query,
+           gpointer           data)
+{
+  AppServer server = { 0 };
+  g_autoptr(ServerCall) call = server_call_new (&server, message, SERVER_DIALECT_OPENAI);
+
+  if (g_str_equal (path, "/whole"))
+    {
+      server_call_reply_json (call, 200, make_text (data));
+      return;
+    }
+  server_call_begin_stream (call, SERVER_STREAM_EVENTS);
+  server_call_send (call, "done", make_text (data));
+  server_call_end_stream (call);
+}
+
+typedef struct
+{
+  guint16     port;
+  const char *path;
+  gsize       n_bytes; /* that were read */
+  gint        is_over;
+} Download;
+
+static gpointer
+download_in_thread (gpointer data)
+{
+  Download *download = data;
+  g_autofree char *request = g_strdup_printf ("GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+                                              download->path);
+  g_autoptr(GSocketClient) client = g_socket_client_new ();
+  g_autoptr(GSocketConnection) connection = g_socket_client_connect_to_host (client, "127.0.0.1", download->port, NULL,
+                                                                             NULL);
+  g_autofree char *buffer = g_malloc (1 << 16);
+  gssize n;
+
+  g_output_stream_write_all (g_io_stream_get_output_stream (G_IO_STREAM (connection)), request, strlen (request), NULL,
+                             NULL, NULL);
+  while ((n = g_input_stream_read (g_io_stream_get_input_stream (G_IO_STREAM (connection)), buffer, 1 << 16, NULL,
+                                   NULL)) > 0)
+    download->n_bytes += (gsize) n;
+  g_atomic_int_set (&download->is_over, 1);
+  g_main_context_wakeup (NULL);
+  return NULL;
+}
+
+/* The main thread's time for a request whose answer is a picture of 1024 × 1024. */
+static double
+measure_answer (guint16     port,
+                const char *path,
+                gsize       size)
+{
+  Download download = { port, path, 0, 0 };
+  GThread *thread = g_thread_new ("client", download_in_thread, &download);
+  double start = get_cpu_seconds ();
+
+  while (!g_atomic_int_get (&download.is_over))
+    g_main_context_iteration (NULL, TRUE);
+  g_thread_join (thread);
+  g_assert_cmpuint (download.n_bytes, >, size);
+  return get_cpu_seconds () - start;
+}
+
+static void
+test_large_answers (void)
+{
+  static const char *const paths[] = { "/whole", "/stream" };
+  g_autoptr(SoupServer) soup = soup_server_new (NULL, NULL);
+  g_autoptr(GBytes) text = make_large_text ();
+  g_autoptr(GError) error = NULL;
+
+  soup_server_add_handler (soup, NULL, answer_cb, text, NULL);
+  soup_server_listen_local (soup, 0, SOUP_SERVER_LISTEN_IPV4_ONLY, &error);
+  g_assert_no_error (error);
+
+  for (guint i = 0; i < G_N_ELEMENTS (paths); i++)
+    {
+      double seconds = 0;
+
+      for (guint j = 0; j < ANSWERS; j++)
+        seconds += measure_answer (get_port (soup), paths[i], g_bytes_get_size (text)) / ANSWERS;
+      g_test_message ("%s: %.2f ms for %" G_GSIZE_FORMAT " bytes", paths[i], seconds * 1000, g_bytes_get_size (text));
+      g_assert_cmpfloat (seconds, <, CPU_MAX);
+    }
+}
+
 int
 main (int    argc,
       char **argv)
@@ -227,5 +392,7 @@ main (int    argc,
   g_test_add_func ("/server/durations", test_durations);
   g_test_add_func ("/server/requests", test_requests);
   g_test_add_func ("/server/connections/takes-nothing", test_takes_nothing);
+  g_test_add_func ("/server/answers/parts", test_parts);
+  g_test_add_func ("/server/answers/large", test_large_answers);
   return g_test_run ();
 }

@@ -61,6 +61,26 @@ class Load(ServerCase):
         print(f'# {1000 * cpu / n:.2f} ms of the main thread for each of {n:.0f} requests')
         self.assertLess(cpu / n, 0.005)
 
+    def test_previews(self):
+        """Those for a request are encoded elsewhere than where requests are answered, and cost it next to nothing."""
+        large = {'prompt': 'a cat', 'width': 256, 'height': 256, 'steps': 4}
+        name = 'zimage_server_thread_cpu_seconds_total'
+
+        def measure(**fields):
+            before = self.server.metric(name)
+            answer = self.server.post('/v1/images/generations', {**large, **fields})
+            cpu = self.server.metric(name) - before
+            n = len(list(parse_events(answer.data.decode()))) if fields else 1
+            return cpu, n
+        times = {}
+        for n, fields in [(1, {}), (4, {'stream': True, 'partial_images': 3})] * 3:
+            cpu, n_got = measure(**fields)
+            self.assertEqual(n_got, n)
+            times[n] = min(cpu, times.get(n, cpu))
+        print(f'# {1000 * times[1]:.2f} ms of the main thread for a request, {1000 * times[4]:.2f} with three previews')
+        self.assertLess(times[4], 0.005)
+        self.assertLess(times[4] - times[1], 0.002)
+
     def test_memory(self):
         """Resident memory does not grow with the number of requests, of all kinds."""
         n = 20 * self.REQUESTS
