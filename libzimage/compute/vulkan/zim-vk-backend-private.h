@@ -25,6 +25,12 @@ struct _ZimVkBackend {
   guint         arena_age;  /* raised whenever the arena moves: recorded addresses are worth nothing then */
 };
 
+/* What a ZimState's handle is */
+typedef struct {
+  ZimVkSpan  span;
+  GError    *error; /* (nullable): why it has not what was written to it; whoever reads it is told so */
+} ZimVkState;
+
 /* The place of that byte of the arena. */
 const ZimVkSpan *zim_vk_backend_find_chunk (ZimVkBackend   *self,
                                             gsize           offset);

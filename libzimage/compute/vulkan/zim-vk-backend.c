@@ -115,16 +115,16 @@ zim_vk_backend_state_init (ZimBackend  *backend,
                            ZimState    *state,
                            GError     **error)
 {
-  state->handle = g_new0 (ZimVkSpan, 1);
+  state->handle = g_new0 (ZimVkState, 1);
   return TRUE;
 }
 
-gboolean
-zim_vk_backend_make_state (ZimVkBackend  *self,
-                           ZimState      *state,
-                           GError       **error)
+static gboolean
+make_memory (ZimVkBackend  *self,
+             ZimState      *state,
+             GError       **error)
 {
-  ZimVkSpan *span = state->handle;
+  ZimVkSpan *span = &((ZimVkState *) state->handle)->span;
 
   if (span->block != NULL)
     return TRUE;
@@ -135,25 +135,41 @@ zim_vk_backend_make_state (ZimVkBackend  *self,
   return FALSE;
 }
 
+gboolean
+zim_vk_backend_make_state (ZimVkBackend  *self,
+                           ZimState      *state,
+                           GError       **error)
+{
+  const ZimVkState *handle = state->handle;
+
+  if (handle->error == NULL)
+    return make_memory (self, state, error);
+  g_propagate_error (error, g_error_copy (handle->error));
+  return FALSE;
+}
+
 static void
 zim_vk_backend_state_clear (ZimBackend *backend,
                             ZimState   *state)
 {
-  zim_vk_memory_release (ZIM_VK_BACKEND (backend)->device, state->handle);
+  ZimVkState *handle = state->handle;
+
+  zim_vk_memory_release (ZIM_VK_BACKEND (backend)->device, &handle->span);
+  g_clear_error (&handle->error);
   g_clear_pointer (&state->handle, g_free);
 }
 
-/* What fails here fails again, and is told, when a program that reads the state is run. */
 static void
 zim_vk_backend_state_write (ZimBackend    *backend,
                             ZimState      *state,
                             gconstpointer  data)
 {
-  g_autoptr(GError) error = NULL;
+  ZimVkBackend *self = ZIM_VK_BACKEND (backend);
+  ZimVkState *handle = state->handle;
 
-  if (!zim_vk_backend_make_state (ZIM_VK_BACKEND (backend), state, &error) ||
-      !zim_vk_upload (ZIM_VK_BACKEND (backend)->device, state->handle, 0, data, state_size (state), &error))
-    g_debug ("%s", error->message);
+  g_clear_error (&handle->error);
+  if (make_memory (self, state, &handle->error))
+    zim_vk_upload (self->device, &handle->span, 0, data, state_size (state), &handle->error);
 }
 
 /* Budget */

@@ -276,7 +276,7 @@ resolve_bases (ZimVkExecutable *self)
       if (tensor->place == ZIM_PLACE_INPUT)
         self->bases[i] = zim_vk_span_address (&self->own) + self->places[i];
       else if (tensor->place == ZIM_PLACE_STATE)
-        self->bases[i] = zim_vk_span_address (tensor->state->handle);
+        self->bases[i] = zim_vk_span_address (&((const ZimVkState *) tensor->state->handle)->span);
       else if (self->plan->tensors[i] < self->plan->size)
         self->bases[i] = arena_address (self, self->plan->tensors[i]);
     }
