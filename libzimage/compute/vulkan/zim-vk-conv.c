@@ -26,13 +26,10 @@ conv2d_emit (const ZimVkCall *call)
   const ZimTensor *x = op->sources[0], *out = op->out;
   const ZimVkPacking *w = call->packings[0];
   /* As for all rows, so that some rows of them come out the same */
-  const ZimVkProduct *product = zim_vk_choose_conv (call->setup, conv->out_height * conv->out_width, out->cols);
-  guint row_tiles = zim_vk_count (out->rows, product->tile_rows);
-  ZimVkConvConstants constants = {
-    product->group_size, product->tile_rows, product->tile_cols, product->rows_each, product->cols_each,
-    zim_vk_packing_get_section (w, 0)->format.dtype, call->setup->operand, zim_vk_is_aligned (call, x),
-    call->packings[1] != NULL,
-  };
+  const ZimVkProduct product =
+    zim_vk_choose_product (call->setup, ZIM_VK_CONV, conv->out_height * conv->out_width, out->cols);
+  guint row_tiles = zim_vk_count (out->rows, product.tile.rows);
+  ZimVkProductConstants constants;
   ZimVkConvPush push = {
     .x = zim_vk_tensor_address (call, x),
     .w = zim_vk_packing_address (w),
@@ -55,8 +52,10 @@ conv2d_emit (const ZimVkCall *call)
     .y_stride = (guint32) out->stride,
   };
 
-  zim_vk_recorder_dispatch (call->recorder, product->shader, &constants, &push,
-                            zim_vk_count (out->cols, product->tile_cols), MIN (row_tiles, ZIM_VK_GRID_ROW),
+  zim_vk_conv_constants (call->setup, &product, zim_vk_packing_get_section (w, 0)->format.dtype,
+                         zim_vk_is_aligned (call, x), call->packings[1] != NULL, &constants);
+  zim_vk_recorder_dispatch (call->recorder, product.shader, &constants, &push,
+                            zim_vk_count (out->cols, product.tile.cols), MIN (row_tiles, ZIM_VK_GRID_ROW),
                             zim_vk_count (row_tiles, ZIM_VK_GRID_ROW), zim_op_get_flops (op));
 }
 

@@ -35,8 +35,8 @@ choose_split (const ZimOp        *op,
 {
   gint64 k = padded_k (op), n_tiles, n;
 
-  n_tiles = (gint64) zim_vk_count (op->out->rows, product->tile_rows) *
-            zim_vk_count (op->out->cols, product->tile_cols);
+  n_tiles = (gint64) zim_vk_count (op->out->rows, product->tile.rows) *
+            zim_vk_count (op->out->cols, product->tile.cols);
   n = MIN (MIN (k / MIN_SPLIT, MAX_SPLITS), FEW_TILES / n_tiles);
   if (n < 2 || zim_is_disabled (ZIM_DISABLE_SPLIT))
     return k;
@@ -72,8 +72,8 @@ static gsize
 linear_scratch (const ZimOp      *op,
                 const ZimVkSetup *setup)
 {
-  const ZimVkProduct *product = zim_vk_choose_matmul (setup, op->out->rows, op->out->cols);
-  guint splits = zim_vk_count (padded_k (op), (guint) choose_split (op, product));
+  const ZimVkProduct product = zim_vk_choose_product (setup, ZIM_VK_MATMUL, op->out->rows, op->out->cols);
+  guint splits = zim_vk_count (padded_k (op), (guint) choose_split (op, &product));
   gsize rotated = find_rotation (op) != 0 ? (gsize) (op->out->rows * padded_k (op)) * sizeof (float) : 0;
 
   return parts_size (op, splits) + rotated;
@@ -185,8 +185,8 @@ emit_section (const ZimVkCall    *call,
   zim_vk_matmul_constants (call->setup, product, &section->format, is_rotated || zim_vk_is_aligned (call, x), has_bias,
                            &constants);
   zim_vk_recorder_dispatch (call->recorder, product->shader, &constants, &push,
-                            zim_vk_count (section->rows, product->tile_cols),
-                            zim_vk_count (out->rows, product->tile_rows), division->splits,
+                            zim_vk_count (section->rows, product->tile.cols),
+                            zim_vk_count (out->rows, product->tile.rows), division->splits,
                             zim_op_get_flops (op) * section->rows / out->cols);
 }
 
@@ -195,10 +195,10 @@ linear_emit (const ZimVkCall *call)
 {
   const ZimOp *op = call->op;
   const ZimVkPacking *w = call->packings[0];
-  const ZimVkProduct *product = zim_vk_choose_matmul (call->setup, op->out->rows, op->out->cols);
-  gint64 split = choose_split (op, product);
+  const ZimVkProduct product = zim_vk_choose_product (call->setup, ZIM_VK_MATMUL, op->out->rows, op->out->cols);
+  gint64 split = choose_split (op, &product);
   guint splits = zim_vk_count (w->stride, (guint) split), rotation = find_rotation (op);
-  const Division division = { product, split, splits, call->scratch + parts_size (op, splits) };
+  const Division division = { &product, split, splits, call->scratch + parts_size (op, splits) };
 
   if (rotation != 0)
     emit_rotation (call, rotation, division.rotated);

@@ -58,18 +58,35 @@ extern const ZimVkOpClass zim_vk_group_factors_class;
 extern const ZimVkOpClass zim_vk_group_norm_class;
 extern const ZimVkOpClass zim_vk_row_classes[ZIM_N_OPS]; /* the rest, all row by row */
 
-/* One way to make products: a shader and the tile that a group makes with it. */
+/* What products are made for */
+typedef enum {
+  ZIM_VK_MATMUL,
+  ZIM_VK_CONV,
+  ZIM_VK_N_FAMILIES,
+} ZimVkFamily;
+
+/* Results that have tiles of their own: narrow ones, of few tiles, of many */
+typedef enum {
+  ZIM_VK_FEW,
+  ZIM_VK_MEDIUM,
+  ZIM_VK_LARGE,
+  ZIM_VK_N_SHAPES,
+} ZimVkShape;
+
+/* What a group makes of the result; no rows: no tile */
 typedef struct {
-  const char        *name;
+  guint rows;
+  guint cols;
+  guint down;   /* parts that it is divided into: of an invocation each, or of a subgroup where there are matrices */
+  guint across;
+} ZimVkTile;
+
+typedef struct {
   const ZimVkShader *shader;
-  guint              group_size; /* 0: whole subgroups, of which each makes a part of the tile */
-  guint              tile_rows;
-  guint              tile_cols;
-  guint              rows_each;  /* that an invocation makes */
-  guint              cols_each;
+  ZimVkTile          tile;
 } ZimVkProduct;
 
-/* Constants of matmul.comp or matmul-coop.comp */
+/* Constants of the shader of a product */
 typedef struct {
   guint32 values[ZIM_VK_MAX_CONSTANTS];
 } ZimVkProductConstants;
@@ -78,8 +95,16 @@ typedef struct {
 const ZimVkMatrix  *zim_vk_find_matrix   (const ZimVkSetup *setup);
 guint               zim_vk_count_subgroups (const ZimVkSetup *setup);
 
-/* The best that the device has for products of these sizes. */
-const ZimVkProduct *zim_vk_choose_matmul (const ZimVkSetup *setup,
+/* The tile that is taken for a shape. */
+ZimVkTile           zim_vk_default_tile  (const ZimVkSetup *setup,
+                                          ZimVkFamily       family,
+                                          ZimVkShape        shape);
+const ZimVkShader  *zim_vk_product_shader (const ZimVkSetup *setup,
+                                          ZimVkFamily       family);
+
+/* The best for products of these sizes. */
+ZimVkProduct        zim_vk_choose_product (const ZimVkSetup *setup,
+                                          ZimVkFamily       family,
                                           gint64            rows,
                                           gint64            cols);
 void                zim_vk_matmul_constants (const ZimVkSetup      *setup,
@@ -88,9 +113,12 @@ void                zim_vk_matmul_constants (const ZimVkSetup      *setup,
                                              gboolean               is_aligned,
                                              gboolean               has_bias,
                                              ZimVkProductConstants *constants);
-const ZimVkProduct *zim_vk_choose_conv   (const ZimVkSetup *setup,
-                                          gint64            rows,
-                                          gint64            cols);
+void                zim_vk_conv_constants (const ZimVkSetup      *setup,
+                                           const ZimVkProduct    *product,
+                                           ZimDType               dtype,
+                                           gboolean               is_aligned,
+                                           gboolean               has_bias,
+                                           ZimVkProductConstants *constants);
 
 /* Plain products a second, from a product of ours that takes some milliseconds; 0 with an error. */
 double              zim_vk_measure_rate  (ZimVkDevice      *device,

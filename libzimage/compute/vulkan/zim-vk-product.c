@@ -9,34 +9,12 @@
 #include "compute/vulkan/zim-vk-transfer-private.h"
 #include "zim-vk-shaders.h"
 
-#define FEW_ROWS 32
+#define FEW 32        /* rows of a matrix, or channels of an image */
 #define MANY_TILES 64 /* large tiles pay when there are as many of them, or some of the device has nothing to do */
-
-enum {
-  FEW,
-  MEDIUM,
-  LARGE,
-  N_TILES,
-};
-
-static const ZimVkProduct matmuls[N_TILES] = {
-  [FEW] = { "portable 32x64", &zim_vk_matmul, 128, 32, 64, 4, 4 },
-  [MEDIUM] = { "portable 64x64", &zim_vk_matmul, 256, 64, 64, 4, 4 },
-  [LARGE] = { "portable 128x128", &zim_vk_matmul, 256, 128, 128, 8, 8 },
-};
 
 /* With the same push constants */
 G_STATIC_ASSERT (sizeof (ZimVkMatmulPush) == sizeof (ZimVkMatmulCoopPush));
-
-#define COOPS(name, shader)                             \
-  {                                                     \
-    [FEW] = { name " 32x64", shader, 0, 32, 64 },       \
-    [MEDIUM] = { name " 64x64", shader, 0, 64, 64 },    \
-    [LARGE] = { name " 128x128", shader, 0, 128, 128 }, \
-  }
-
-static const ZimVkProduct f16_matmuls[N_TILES] = COOPS ("f16 matrices", &zim_vk_matmul_coop_f16);
-static const ZimVkProduct bf16_matmuls[N_TILES] = COOPS ("bf16 matrices", &zim_vk_matmul_coop_bf16);
+G_STATIC_ASSERT (sizeof (ZimVkConvPush) == sizeof (ZimVkConvCoopPush));
 
 const ZimVkMatrix *
 zim_vk_find_matrix (const ZimVkSetup *setup)
@@ -50,18 +28,24 @@ zim_vk_find_matrix (const ZimVkSetup *setup)
   return NULL;
 }
 
-static const ZimVkProduct *
-list_matmuls (const ZimVkSetup *setup)
+const ZimVkShader *
+zim_vk_product_shader (const ZimVkSetup *setup,
+                       ZimVkFamily       family)
 {
+  static const ZimVkShader *const plain[] = { &zim_vk_matmul, &zim_vk_conv };
+  static const ZimVkShader *const f16[] = { &zim_vk_matmul_coop_f16, &zim_vk_conv_coop_f16 };
+  static const ZimVkShader *const bf16[] = { &zim_vk_matmul_coop_bf16, &zim_vk_conv_coop_bf16 };
+
   if (zim_vk_find_matrix (setup) == NULL)
-    return matmuls;
-  return setup->operand == ZIM_VK_OPERAND_BF16 ? bf16_matmuls : f16_matmuls;
+    return plain[family];
+  return setup->operand == ZIM_VK_OPERAND_BF16 ? bf16[family] : f16[family];
 }
 
-/* Tiles are divided into two rows of subgroups, as many as make 256 invocations but eight at most. */
-#define MAX_INVOCATIONS 256
+/* Tiles */
+
+#define MAX_INVOCATIONS 256 /* which every device that we take has, and is best divided into eight subgroups at most */
 #define MAX_SUBGROUPS 8
-#define MAX_SUMS_EACH 128
+#define MAX_SUMS_EACH 128   /* of an invocation, in registers */
 
 guint
 zim_vk_count_subgroups (const ZimVkSetup *setup)
@@ -69,16 +53,107 @@ zim_vk_count_subgroups (const ZimVkSetup *setup)
   return MIN (MAX_INVOCATIONS / MAX (setup->device->physical->coop.subgroup_size, 1), MAX_SUBGROUPS);
 }
 
-/* The largest tile whose sums have room in registers: subgroups may be as small as eight invocations. */
-static const ZimVkProduct *
-largest (const ZimVkSetup *setup)
+/* Bytes of shared memory, as product-coop.glsl declares it */
+static gsize
+coop_shared_size (const ZimVkTile   *tile,
+                  const ZimVkMatrix *matrix)
 {
-  const ZimVkProduct *list = list_matmuls (setup);
-  guint group_size = zim_vk_count_subgroups (setup) * setup->device->physical->coop.subgroup_size;
+  return (gsize) (tile->rows + tile->cols) * 5 * 16 +
+         (gsize) tile->down * tile->across * matrix->rows * matrix->cols * sizeof (float);
+}
 
-  if (zim_vk_find_matrix (setup) != NULL && list[LARGE].tile_rows * list[LARGE].tile_cols > MAX_SUMS_EACH * group_size)
-    return &list[MEDIUM];
-  return &list[LARGE];
+static gboolean
+can_make (const ZimVkSetup *setup,
+          const ZimVkTile  *tile)
+{
+  const VkPhysicalDeviceLimits *limits = &setup->device->physical->properties.limits;
+  const ZimVkMatrix *matrix = zim_vk_find_matrix (setup);
+  guint size = matrix != NULL ? setup->device->physical->coop.subgroup_size : 1;
+  guint group = tile->down * tile->across * size;
+
+  if (group > MIN (limits->maxComputeWorkGroupInvocations, limits->maxComputeWorkGroupSize[0]) ||
+      tile->rows * tile->cols > MAX_SUMS_EACH * group)
+    return FALSE;
+  return matrix == NULL || (tile->rows % (tile->down * matrix->rows) == 0 &&
+                            tile->cols % (tile->across * matrix->cols) == 0 &&
+                            coop_shared_size (tile, matrix) <= limits->maxComputeSharedMemorySize);
+}
+
+/* Sums of the largest tile have room in registers unless subgroups are as small as eight invocations. */
+ZimVkTile
+zim_vk_default_tile (const ZimVkSetup *setup,
+                     ZimVkFamily       family,
+                     ZimVkShape        shape)
+{
+  static const ZimVkTile plain[ZIM_VK_N_FAMILIES][ZIM_VK_N_SHAPES] = {
+    { { 32, 64, 8, 16 }, { 64, 64, 16, 16 }, { 128, 128, 16, 16 } },
+    { { 64, 32, 16, 8 }, { 64, 64, 16, 16 }, { 128, 128, 16, 16 } },
+  };
+  ZimVkTile tile = plain[family][shape];
+  guint half = MAX (zim_vk_count_subgroups (setup) / 2, 1);
+
+  if (zim_vk_find_matrix (setup) == NULL)
+    return tile;
+  tile.down = tile.rows > tile.cols ? half : 2;
+  tile.across = tile.rows > tile.cols ? 2 : half;
+  return shape < ZIM_VK_LARGE || can_make (setup, &tile) ? tile : zim_vk_default_tile (setup, family, ZIM_VK_MEDIUM);
+}
+
+static ZimVkProduct
+product_of (const ZimVkSetup *setup,
+            ZimVkFamily       family,
+            ZimVkShape        shape)
+{
+  return (ZimVkProduct) { zim_vk_product_shader (setup, family), zim_vk_default_tile (setup, family, shape) };
+}
+
+static ZimVkShape
+shape_of (const ZimVkSetup *setup,
+          ZimVkFamily       family,
+          gint64            rows,
+          gint64            cols)
+{
+  ZimVkTile medium = zim_vk_default_tile (setup, family, ZIM_VK_MEDIUM);
+  ZimVkTile large = zim_vk_default_tile (setup, family, ZIM_VK_LARGE);
+
+  if ((family == ZIM_VK_CONV ? cols : rows) <= FEW)
+    return ZIM_VK_FEW;
+  if (rows <= medium.rows || cols <= medium.cols)
+    return ZIM_VK_MEDIUM;
+  return (gint64) zim_vk_count (rows, large.rows) * zim_vk_count (cols, large.cols) >= MANY_TILES ? ZIM_VK_LARGE
+                                                                                                : ZIM_VK_MEDIUM;
+}
+
+ZimVkProduct
+zim_vk_choose_product (const ZimVkSetup *setup,
+                       ZimVkFamily       family,
+                       gint64            rows,
+                       gint64            cols)
+{
+  return product_of (setup, family, shape_of (setup, family, rows, cols));
+}
+
+/* Constants that all kernels of products begin with; those of the kernels for matrices, and then those of the others
+ * begin their own with what is returned. */
+static guint
+begin_constants (const ZimVkSetup      *setup,
+                 const ZimVkProduct    *product,
+                 ZimVkProductConstants *constants)
+{
+  const ZimVkMatrix *matrix = zim_vk_find_matrix (setup);
+  const ZimVkTile *tile = &product->tile;
+  guint n = tile->down * tile->across;
+
+  *constants = (ZimVkProductConstants) {
+    { n, tile->rows, tile->cols, tile->rows / tile->down, tile->cols / tile->across },
+  };
+  if (matrix == NULL)
+    return 5;
+  constants->values[0] = n * setup->device->physical->coop.subgroup_size;
+  constants->values[5] = matrix->rows;
+  constants->values[6] = matrix->cols;
+  constants->values[7] = matrix->k;
+  return 8;
 }
 
 void
@@ -89,59 +164,31 @@ zim_vk_matmul_constants (const ZimVkSetup      *setup,
                          gboolean               has_bias,
                          ZimVkProductConstants *constants)
 {
-  const ZimVkMatrix *matrix = zim_vk_find_matrix (setup);
-  guint n = zim_vk_count_subgroups (setup);
-  ZimVkMatmulConstants plain = {
-    product->group_size, product->tile_rows, product->tile_cols, product->rows_each, product->cols_each,
-    format->dtype, format->codes, setup->operand, is_aligned, has_bias,
-  };
+  guint n = begin_constants (setup, product, constants);
 
-  if (matrix != NULL)
-    *(ZimVkMatmulCoopConstants *) constants = (ZimVkMatmulCoopConstants) {
-      n * setup->device->physical->coop.subgroup_size, product->tile_rows, product->tile_cols, product->tile_rows / 2,
-      product->tile_cols / (n / 2), matrix->rows, matrix->cols, matrix->k, format->dtype, format->codes, is_aligned,
-      has_bias,
-    };
-  else
-    *(ZimVkMatmulConstants *) constants = plain;
+  constants->values[n++] = format->dtype;
+  constants->values[n++] = format->codes;
+  if (zim_vk_find_matrix (setup) == NULL)
+    constants->values[n++] = setup->operand;
+  constants->values[n++] = is_aligned;
+  constants->values[n++] = has_bias;
 }
 
-static const ZimVkProduct convs[N_TILES] = {
-  [FEW] = { "portable 64x32", &zim_vk_conv, 128, 64, 32, 4, 4 },
-  [MEDIUM] = { "portable 64x64", &zim_vk_conv, 256, 64, 64, 4, 4 },
-  [LARGE] = { "portable 128x128", &zim_vk_conv, 256, 128, 128, 8, 8 },
-};
-
-static gboolean
-pays (const ZimVkProduct *product,
-      gint64              rows,
-      gint64              cols)
+void
+zim_vk_conv_constants (const ZimVkSetup      *setup,
+                       const ZimVkProduct    *product,
+                       ZimDType               dtype,
+                       gboolean               is_aligned,
+                       gboolean               has_bias,
+                       ZimVkProductConstants *constants)
 {
-  return (gint64) zim_vk_count (rows, product->tile_rows) * zim_vk_count (cols, product->tile_cols) >= MANY_TILES;
-}
+  guint n = begin_constants (setup, product, constants);
 
-const ZimVkProduct *
-zim_vk_choose_matmul (const ZimVkSetup *setup,
-                      gint64            rows,
-                      gint64            cols)
-{
-  const ZimVkProduct *list = list_matmuls (setup);
-
-  if (rows <= FEW_ROWS)
-    return &list[FEW];
-  if (pays (&list[LARGE], rows, cols) && cols > list[MEDIUM].tile_cols)
-    return largest (setup);
-  return &list[MEDIUM];
-}
-
-const ZimVkProduct *
-zim_vk_choose_conv (const ZimVkSetup *setup,
-                    gint64            rows,
-                    gint64            cols)
-{
-  if (cols <= convs[FEW].tile_cols)
-    return &convs[FEW];
-  return pays (&convs[LARGE], rows, cols) && cols > convs[MEDIUM].tile_cols ? &convs[LARGE] : &convs[MEDIUM];
+  constants->values[n++] = dtype;
+  if (zim_vk_find_matrix (setup) == NULL)
+    constants->values[n++] = setup->operand;
+  constants->values[n++] = is_aligned;
+  constants->values[n++] = has_bias;
 }
 
 /* Seconds for a product of n × n × n with the operands in that memory; negative with an error. */
@@ -154,7 +201,7 @@ time_product (ZimVkDevice      *device,
 {
   g_autoptr(ZimVkRecorder) recorder = zim_vk_recorder_new (device, G_MAXDOUBLE);
   const ZimVkSetup setup = { device, operand };
-  const ZimVkProduct *product = largest (&setup);
+  const ZimVkProduct product = product_of (&setup, ZIM_VK_MATMUL, ZIM_VK_LARGE);
   const ZimVkFormat format = { .dtype = ZIM_DTYPE_F32 };
   VkDeviceAddress address = zim_vk_span_address (memory);
   ZimVkProductConstants constants;
@@ -164,9 +211,9 @@ time_product (ZimVkDevice      *device,
   };
   gint64 start;
 
-  zim_vk_matmul_constants (&setup, product, &format, TRUE, FALSE, &constants);
-  zim_vk_recorder_dispatch (recorder, product->shader, &constants, &push, n / product->tile_cols,
-                            n / product->tile_rows, 1, 0);
+  zim_vk_matmul_constants (&setup, &product, &format, TRUE, FALSE, &constants);
+  zim_vk_recorder_dispatch (recorder, product.shader, &constants, &push, zim_vk_count (n, product.tile.cols),
+                            zim_vk_count (n, product.tile.rows), 1, 0);
   if (!zim_vk_recorder_finish (recorder, error))
     return -1;
   start = g_get_monotonic_time ();
