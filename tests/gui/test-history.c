@@ -16,6 +16,7 @@
 #include "gui-thumb.h"
 
 #define MANY 3000
+#define LONGEST_FRAME 33.0 /* milliseconds; the processor draws all of it here */
 
 static GSettings *settings;
 
@@ -482,6 +483,32 @@ count_thumbs (GtkWidget *widget)
   return n;
 }
 
+/* Sixty clicks of the wheel come while the main loop runs. */
+static gboolean
+is_far_down (gpointer data)
+{
+  return gtk_adjustment_get_value (data) > 5 * gtk_adjustment_get_page_size (data);
+}
+
+static void
+scroll (GtkWidget     *grid,
+        GtkAdjustment *adjustment)
+{
+  g_autoptr(GError) error = NULL;
+  double longest;
+
+  gui_test_point (grid, gtk_widget_get_width (grid) / 2.0, gtk_widget_get_height (grid) / 2.0);
+  gui_test_probe_begin ();
+  g_spawn_command_line_async ("xdotool click --repeat 60 --delay 30 5", &error);
+  g_assert_no_error (error);
+  gui_test_wait (is_far_down, adjustment);
+  longest = gui_test_probe_end ();
+  g_test_message ("the main loop was busy for %.1f ms at most while scrolling", longest);
+  g_assert_cmpfloat (longest, >, 0);
+  g_assert_cmpfloat (longest, <=, LONGEST_FRAME);
+  g_assert_cmpuint (count_thumbs (grid), <, 500);
+}
+
 static void
 many_script (GuiApplication *application,
              gpointer        data)
@@ -497,6 +524,7 @@ many_script (GuiApplication *application,
   g_assert_cmpuint (count_thumbs (grid), >, 0);
   g_assert_cmpuint (count_thumbs (grid), <, 500);
   adjustment = gtk_scrollable_get_vadjustment (GTK_SCROLLABLE (grid));
+  scroll (grid, adjustment);
   gtk_adjustment_set_value (adjustment, gtk_adjustment_get_upper (adjustment));
   gui_test_settle ();
   g_assert_cmpuint (count_thumbs (grid), <, 500);
