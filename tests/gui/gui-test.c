@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TIMEOUT 30 /* seconds */
+#define TIMEOUT 60 /* seconds */
 #define TICK 50    /* milliseconds */
 
 static char *home;
