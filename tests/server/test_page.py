@@ -6,6 +6,7 @@
 # ZIM_SCREENSHOTS is a folder for pictures of the page, to look at.
 
 import os
+import sys
 import unittest
 
 import browser
@@ -19,7 +20,6 @@ def tearDownModule():
     served.clean_up()
 
 
-@unittest.skipIf(browser.find() is None, 'there is no Chromium')
 class Page(ServerCase):
     def setUp(self):
         self.browser = browser.Browser()
@@ -166,4 +166,7 @@ class Page(ServerCase):
 
 
 if __name__ == '__main__':
+    if browser.find() is None:
+        print('There is no Chromium')
+        sys.exit(77)
     unittest.main()
