@@ -382,6 +382,68 @@ test_large_answers (void)
     }
 }
 
+/* --- Results --------------------------------------------------------------------------------------- */
+
+#define MEBIBYTE ((gsize) 1 << 20)
+
+/* A job that is over at once, with a picture of some size, which nobody ever looks into. */
+static AppJob *
+run_job (AppQueue *queue,
+         gsize     size)
+{
+  static const char nothing[1];
+  g_autoptr(ZimParams) params = zim_params_new ("a cat");
+  AppJob *job = app_job_new ("somebody", "absent:latest", params);
+  g_autoptr(GError) error = NULL;
+
+  job->is_kept = TRUE;
+  job->pictures = g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
+  g_ptr_array_add (job->pictures, g_bytes_new_static (nothing, size));
+  app_queue_add (queue, job, &error);
+  g_assert_no_error (error);
+  while (!app_job_is_over (job))
+    g_main_context_iteration (NULL, TRUE);
+  return job;
+}
+
+static void
+count_cb (AppQueue *queue,
+          AppJob   *job,
+          guint    *count)
+{
+  *count += 1;
+}
+
+/* Results that wait to be fetched take a gibibyte at most: the oldest go. One that is larger is there all the same, until
+ * the next one comes. */
+static void
+test_result_bytes (void)
+{
+  static const AppLimits limits = { 64, 64, 1e9, 64, G_TIME_SPAN_HOUR };
+  static const gsize sizes[] = { 400 * MEBIBYTE, 400 * MEBIBYTE, 400 * MEBIBYTE, 100 * MEBIBYTE, 2048 * MEBIBYTE,
+                                 MEBIBYTE };
+  static const guint n_forgotten[] = { 0, 0, 1, 1, 4, 5 };
+  g_autoptr(GListModel) devices = zim_device_list ();
+  g_autoptr(ZimDevice) device = g_list_model_get_item (devices, 0);
+  g_autoptr(AppModels) models = app_models_new (device, ZIM_PRECISION_AUTO, 0, 0);
+  g_autoptr(AppQueue) queue = app_queue_new (models, &limits);
+  g_autoptr(GPtrArray) jobs = g_ptr_array_new_with_free_func (g_object_unref);
+  guint n = 0;
+
+  g_signal_connect (queue, "forgotten", G_CALLBACK (count_cb), &n);
+  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
+    {
+      g_ptr_array_add (jobs, run_job (queue, sizes[i]));
+      g_assert_cmpuint (n, ==, n_forgotten[i]);
+      for (guint j = 0; j <= i; j++)
+        {
+          AppJob *job = jobs->pdata[j];
+
+          g_assert_true (app_queue_find (queue, job->id) == (j < n ? NULL : job));
+        }
+    }
+}
+
 int
 main (int    argc,
       char **argv)
@@ -394,5 +456,6 @@ main (int    argc,
   g_test_add_func ("/server/connections/takes-nothing", test_takes_nothing);
   g_test_add_func ("/server/answers/parts", test_parts);
   g_test_add_func ("/server/answers/large", test_large_answers);
+  g_test_add_func ("/server/results/bytes", test_result_bytes);
   return g_test_run ();
 }
