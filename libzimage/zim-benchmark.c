@@ -38,6 +38,7 @@ struct _ZimBenchmark {
   int           height;
   ZimPrecision  precision;
   guint64       memory_budget; /* bytes; 0: what the device has */
+  gboolean      tune;
 };
 
 G_DEFINE_FINAL_TYPE (ZimBenchmark, zim_benchmark, G_TYPE_OBJECT)
@@ -173,6 +174,24 @@ zim_benchmark_set_memory_budget (ZimBenchmark *self,
   self->memory_budget = bytes;
 }
 
+/**
+ * zim_benchmark_set_tune:
+ * @self: a benchmark
+ * @tune: whether to tune the device first
+ *
+ * Sets whether the device is tuned before it is measured: a Vulkan device makes matrix products in tiles, and which are
+ * the best is found by trying, once for each device, version of its driver and precision. What was found is kept in the
+ * user’s cache and used by every later pipeline on that device. It takes a minute or two.
+ */
+void
+zim_benchmark_set_tune (ZimBenchmark *self,
+                        gboolean      tune)
+{
+  g_return_if_fail (ZIM_IS_BENCHMARK (self));
+
+  self->tune = tune;
+}
+
 /* One measured run */
 
 typedef struct {
@@ -188,6 +207,7 @@ typedef struct {
   float         *latents;
   float         *velocity;
   double         cancel_seconds;
+  GVariant      *tuning;        /* NULL where it was not asked for */
 } Bench;
 
 static void
@@ -197,6 +217,7 @@ bench_clear (Bench *bench)
   zim_memory_plan_clear (&bench->plan);
   g_clear_object (&bench->backend);
   zim_modulation_clear (&bench->modulation);
+  g_clear_pointer (&bench->tuning, g_variant_unref);
   g_free (bench->latents);
   g_free (bench->velocity);
 }
@@ -466,6 +487,22 @@ check_size (ZimBenchmark  *self,
   return zim_params_validate (params, error);
 }
 
+/* TRUE where it was not asked for. */
+static gboolean
+tune (ZimBenchmark  *self,
+      Bench         *bench,
+      GError       **error)
+{
+  if (!self->tune)
+    return TRUE;
+  bench->tuning = zim_backend_tune (bench->backend, bench->precision, bench->cancellable, error);
+  if (bench->tuning == NULL || g_variant_n_children (bench->tuning) > 0)
+    return bench->tuning != NULL;
+  g_set_error (error, ZIM_ERROR, ZIM_ERROR_UNSUPPORTED,
+               _("The device “%s” has nothing to tune; choose a Vulkan device"), zim_device_get_name (self->device));
+  return FALSE;
+}
+
 static gboolean
 set_up (ZimBenchmark  *self,
         Bench         *bench,
@@ -484,6 +521,8 @@ set_up (ZimBenchmark  *self,
   bench->precision = self->precision != ZIM_PRECISION_AUTO ? self->precision : zim_device_get_precision (self->device);
   bench->latent_width = (guint) self->width / scale;
   bench->latent_height = (guint) self->height / scale;
+  if (!tune (self, bench, error))
+    return FALSE;
   bench->peak = zim_backend_measure_peak (bench->backend, bench->precision);
   return make_plan (self, bench, error);
 }
@@ -509,10 +548,13 @@ precision_name (ZimPrecision precision)
  * and “peak_percent”), “memory_plan” ([property@ZImage.Job:memory-plan]), “device_memory_bytes” (the peak of what was
  * allocated of the device’s own memory, where it has some), “peak_memory_bytes”, “anonymous_memory_bytes” (both of
  * the process, the second without mapped files), “load_seconds” (what the first runs took beyond the later ones),
- * “preview_seconds” (of one preview) and “cancel_seconds” (from cancelling within a step to the return).
+ * “preview_seconds” (of one preview) and “cancel_seconds” (from cancelling within a step to the return). Where it was
+ * tuned, “tuning” is a dictionary of the kinds of products: “matmul-few”, “matmul-medium”, “matmul-large”, “conv-few”,
+ * “conv-medium” and “conv-large”, each with the best “tile”, its “gflops” and the “default_gflops” of that which would
+ * be taken otherwise.
  *
- * Fails with %ZIM_ERROR_INVALID_PARAMS if the size is out of range, with %ZIM_ERROR_DEVICE, %ZIM_ERROR_OUT_OF_MEMORY
- * and %G_IO_ERROR_CANCELLED.
+ * Fails with %ZIM_ERROR_INVALID_PARAMS if the size is out of range, with %ZIM_ERROR_UNSUPPORTED if there is nothing to
+ * tune, and with %ZIM_ERROR_DEVICE, %ZIM_ERROR_OUT_OF_MEMORY and %G_IO_ERROR_CANCELLED.
  *
  * Returns: (transfer full): the result
  */
@@ -557,6 +599,8 @@ zim_benchmark_run (ZimBenchmark  *self,
   add (&dict, "peak_gflops", g_variant_new_double (bench.peak / 1e9));
   add (&dict, "stages", g_variant_builder_end (&stage_dict));
   add (&dict, "memory_plan", zim_memory_plan_describe (&bench.plan));
+  if (bench.tuning != NULL)
+    add (&dict, "tuning", bench.tuning);
   if (zim_backend_get_peak (bench.backend) > 0)
     add (&dict, "device_memory_bytes", g_variant_new_uint64 (zim_backend_get_peak (bench.backend)));
   add (&dict, "peak_memory_bytes", g_variant_new_uint64 (read_status ("VmHWM")));

@@ -39,6 +39,9 @@ void          zim_benchmark_set_memory_budget
                                           (ZimBenchmark        *self,
                                            guint64              bytes);
 ZIM_AVAILABLE_IN_ALL
+void          zim_benchmark_set_tune      (ZimBenchmark        *self,
+                                           gboolean             tune);
+ZIM_AVAILABLE_IN_ALL
 GVariant     *zim_benchmark_run           (ZimBenchmark        *self,
                                            GCancellable        *cancellable,
                                            GError             **error);

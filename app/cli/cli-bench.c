@@ -22,6 +22,7 @@ typedef struct
   char     *device;
   char     *memory_budget;
   char    **models;
+  gboolean  tune;
   gboolean  json;
 } Options;
 
@@ -199,6 +200,44 @@ add_size (CliTable   *table,
   cli_table_add (table, title, text, NULL);
 }
 
+static const struct { const char *name, *title; } products[] = {
+  { "matmul-few", N_("product, few rows") },
+  { "matmul-medium", N_("product, few tiles") },
+  { "matmul-large", N_("product") },
+  { "conv-few", N_("convolution, few channels") },
+  { "conv-medium", N_("convolution, few tiles") },
+  { "conv-large", N_("convolution") },
+};
+
+/* What was found, if anything was looked for. */
+static void
+print_tuning (GVariant *results)
+{
+  g_autoptr(GVariant) all = g_variant_lookup_value (results, "tuning", G_VARIANT_TYPE_VARDICT);
+  g_autoptr(GPtrArray) table = cli_table_new ();
+
+  if (all == NULL)
+    return;
+
+  cli_table_add (table, _("TUNED"), _("TILE"), _("\tGFLOP/S"), _("\tDEFAULT"), NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (products); i++)
+    {
+      g_autoptr(GVariant) product = g_variant_lookup_value (all, products[i].name, G_VARIANT_TYPE_VARDICT);
+      g_autofree char *speed = NULL;
+      g_autofree char *before = NULL;
+      const char *tile = "";
+
+      if (product == NULL)
+        continue;
+      g_variant_lookup (product, "tile", "&s", &tile);
+      speed = number_cell (product, "gflops", 0);
+      before = number_cell (product, "default_gflops", 0);
+      cli_table_add (table, _(products[i].title), tile, speed, before, NULL);
+    }
+  cli_table_print (table);
+  g_print ("\n");
+}
+
 static void
 print_results (GVariant *results)
 {
@@ -219,6 +258,7 @@ print_results (GVariant *results)
   cli_table_print (table);
 
   g_print ("\n");
+  print_tuning (results);
   print_stages (results);
 }
 
@@ -301,6 +341,7 @@ configure (ZimBenchmark   *benchmark,
   if (!app_find_memory_budget ("--memory-budget", options->memory_budget, &memory_budget, error))
     return FALSE;
   zim_benchmark_set_memory_budget (benchmark, memory_budget);
+  zim_benchmark_set_tune (benchmark, options->tune);
   if (options->size != NULL)
     {
       if (!app_parse_size (options->size, &width, &height, error))
@@ -360,6 +401,8 @@ cli_bench (int    argc,
     { "device", 0, 0, G_OPTION_ARG_STRING, &options.device, N_("What computes; see “zimage devices”"), N_("DEVICE") },
     { "memory-budget", 0, 0, G_OPTION_ARG_STRING, &options.memory_budget,
       N_("Most memory of the device, as 6GiB (default: ZIM_MEMORY_BUDGET, or what it has)"), N_("SIZE") },
+    { "tune", 0, 0, G_OPTION_ARG_NONE, &options.tune,
+      N_("Find how a Vulkan device is fastest, and keep it for later runs"), NULL },
     { "json", 0, 0, G_OPTION_ARG_NONE, &options.json, N_("Print JSON"), NULL },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options.models, NULL, N_("[MODEL]") },
     G_OPTION_ENTRY_NULL

@@ -98,6 +98,10 @@ struct _ZimBackendClass {
                                   GError       **error);
   double         (*measure_peak) (ZimBackend    *self,
                                   ZimPrecision   precision);
+  GVariant      *(*tune)         (ZimBackend    *self, /* (nullable) */
+                                  ZimPrecision   precision,
+                                  GCancellable  *cancellable,
+                                  GError       **error);
 };
 
 struct _ZimExecutableClass {
@@ -150,6 +154,12 @@ gboolean       zim_backend_enter         (ZimBackend         *self,
 /* Multiply-add rate of the widest dot instruction of that precision on all threads, FLOP/s. */
 double         zim_backend_measure_peak  (ZimBackend         *self,
                                           ZimPrecision        precision);
+/* Finds how the device is fastest at that precision, keeps it for later runs of any program too, and tells what was
+ * found: a dictionary, empty where there is nothing to find. */
+GVariant      *zim_backend_tune          (ZimBackend         *self,
+                                          ZimPrecision        precision,
+                                          GCancellable       *cancellable,
+                                          GError            **error);
 
 ZimState      *zim_state_new             (ZimBackend         *backend,
                                           ZimDType            dtype,

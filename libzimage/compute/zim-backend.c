@@ -160,6 +160,19 @@ zim_backend_measure_peak (ZimBackend   *self,
   return ZIM_BACKEND_GET_CLASS (self)->measure_peak (self, precision);
 }
 
+GVariant *
+zim_backend_tune (ZimBackend    *self,
+                  ZimPrecision   precision,
+                  GCancellable  *cancellable,
+                  GError       **error)
+{
+  ZimBackendClass *class = ZIM_BACKEND_GET_CLASS (self);
+
+  if (class->tune != NULL)
+    return class->tune (self, precision, cancellable, error);
+  return g_variant_ref_sink (g_variant_new_array (G_VARIANT_TYPE ("{sv}"), NULL, 0));
+}
+
 ZimState *
 zim_state_new (ZimBackend *backend,
                ZimDType    dtype,

@@ -350,6 +350,15 @@ zim_check_backend_measure_peak (ZimBackend   *backend,
   return zim_backend_measure_peak (ZIM_CHECK_BACKEND (backend)->checked, precision);
 }
 
+static GVariant *
+zim_check_backend_tune (ZimBackend    *backend,
+                        ZimPrecision   precision,
+                        GCancellable  *cancellable,
+                        GError       **error)
+{
+  return zim_backend_tune (ZIM_CHECK_BACKEND (backend)->checked, precision, cancellable, error);
+}
+
 static void
 zim_check_backend_finalize (GObject *object)
 {
@@ -373,6 +382,7 @@ zim_check_backend_class_init (ZimCheckBackendClass *class)
   backend_class->state_write = zim_check_backend_state_write;
   backend_class->trim = zim_check_backend_trim;
   backend_class->measure_peak = zim_check_backend_measure_peak;
+  backend_class->tune = zim_check_backend_tune;
 }
 
 static void

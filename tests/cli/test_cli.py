@@ -584,6 +584,7 @@ class Bench(Case):
         self.zimage('bench', './nonsense', code=3)
         self.assertIn('“size” is “1”', self.zimage('bench', model, '--size', '1', code=2).err)
         self.assertIn('“precision” is “f8”', self.zimage('bench', model, '--precision', 'f8', code=2).err)
+        self.assertIn('nothing to tune', self.zimage('bench', model, '--tune', '--device', 'cpu', code=1).err)
 
 
 class Terminal:

@@ -48,6 +48,10 @@ gsize            zim_vk_executable_list_packings (ZimExecutable *executable,
                                                   GPtrArray     *list,
                                                   GHashTable    *seen);
 
+/* Milliseconds of the last run that all operations of that kind took; 0 if they were not measured */
+double           zim_vk_executable_get_time (ZimExecutable  *executable,
+                                             ZimOpKind       kind);
+
 ZimExecutable   *zim_vk_executable_new     (ZimVkBackend   *backend,
                                             ZimProgram     *program,
                                             ZimPrecision    precision,

@@ -10,6 +10,7 @@
 #include "compute/vulkan/zim-vk-backend-private.h"
 #include "compute/vulkan/zim-vk-pipeline-private.h"
 #include "compute/vulkan/zim-vk-transfer-private.h"
+#include "compute/vulkan/zim-vk-tune-private.h"
 #include "compute/zim-debug-private.h"
 
 G_DEFINE_FINAL_TYPE (ZimVkBackend, zim_vk_backend, ZIM_TYPE_BACKEND)
@@ -339,6 +340,22 @@ zim_vk_backend_measure_peak (ZimBackend   *backend,
   return zim_vk_measure_rate (ZIM_VK_BACKEND (backend)->device, (ZimVkOperand) (precision - ZIM_PRECISION_F32), NULL);
 }
 
+static GVariant *
+zim_vk_backend_tune (ZimBackend    *backend,
+                     ZimPrecision   precision,
+                     GCancellable  *cancellable,
+                     GError       **error)
+{
+  ZimVkBackend *self = ZIM_VK_BACKEND (backend);
+  GVariant *found;
+
+  /* Memory in blocks of just their size leaves with what is tried. */
+  zim_vk_backend_set_budget (backend, G_MAXUINT64);
+  found = zim_vk_tune (self, precision, cancellable, error);
+  free_arena (self);
+  return found;
+}
+
 static void
 zim_vk_backend_finalize (GObject *object)
 {
@@ -371,6 +388,7 @@ zim_vk_backend_class_init (ZimVkBackendClass *class)
   backend_class->place = zim_vk_backend_place;
   backend_class->enter = zim_vk_backend_enter;
   backend_class->measure_peak = zim_vk_backend_measure_peak;
+  backend_class->tune = zim_vk_backend_tune;
 }
 
 static void

@@ -22,6 +22,7 @@ typedef struct {
 typedef struct _ZimVkMemory ZimVkMemory;
 typedef struct _ZimVkPipelines ZimVkPipelines;
 typedef struct _ZimVkTransfer ZimVkTransfer;
+typedef struct _ZimVkTuning ZimVkTuning;
 
 typedef struct {
   const ZimVkPhysical  *physical;
@@ -35,6 +36,8 @@ typedef struct {
   ZimVkMemory          *memory;
   ZimVkTransfer        *transfer;
   ZimVkPipelines       *pipelines;
+  ZimVkTuning          *tuning;
+  gboolean              measures;  /* the times of operations, also without ZIM_DEBUG=time */
   double                rate;      /* FLOP/s of plain products, 0 until it is measured */
 } ZimVkDevice;
 

@@ -11,6 +11,7 @@
 #include "compute/vulkan/zim-vk-memory-private.h"
 #include "compute/vulkan/zim-vk-pipeline-private.h"
 #include "compute/vulkan/zim-vk-transfer-private.h"
+#include "compute/vulkan/zim-vk-tune-private.h"
 #include "compute/zim-debug-private.h"
 #include "zim-error.h"
 
@@ -297,6 +298,7 @@ zim_vk_device_new (guint    index,
   self->pipelines = zim_vk_pipelines_new (self, error);
   if (self->pipelines == NULL)
     return NULL;
+  self->tuning = zim_vk_tuning_new (self);
   self->transfer = zim_vk_transfer_new (self, error);
   if (self->transfer == NULL)
     return NULL;
@@ -310,6 +312,7 @@ zim_vk_device_free (ZimVkDevice *self)
     {
       self->vk.DeviceWaitIdle (self->handle);
       g_clear_pointer (&self->transfer, zim_vk_transfer_free);
+      g_clear_pointer (&self->tuning, zim_vk_tuning_free);
       g_clear_pointer (&self->pipelines, zim_vk_pipelines_free);
       g_clear_pointer (&self->memory, zim_vk_memory_destroy);
       queue_clear (self, &self->compute);

@@ -606,6 +606,13 @@ zim_vk_executable_run (ZimExecutable     *executable,
   return is_done && !g_cancellable_set_error_if_cancelled (cancellable, error);
 }
 
+double
+zim_vk_executable_get_time (ZimExecutable *executable,
+                            ZimOpKind      kind)
+{
+  return zim_vk_times_get (ZIM_VK_EXECUTABLE (executable)->times, kind);
+}
+
 static void
 zim_vk_executable_dump (ZimExecutable *executable,
                         ZimDumpFunc    func,

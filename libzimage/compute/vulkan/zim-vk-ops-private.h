@@ -95,14 +95,15 @@ typedef struct {
 const ZimVkMatrix  *zim_vk_find_matrix   (const ZimVkSetup *setup);
 guint               zim_vk_count_subgroups (const ZimVkSetup *setup);
 
-/* The tile that is taken for a shape. */
+/* The tiles that the device can make, and the one that is taken for a shape unless it was tuned. */
+GArray             *zim_vk_list_tiles    (const ZimVkSetup *setup);
 ZimVkTile           zim_vk_default_tile  (const ZimVkSetup *setup,
                                           ZimVkFamily       family,
                                           ZimVkShape        shape);
 const ZimVkShader  *zim_vk_product_shader (const ZimVkSetup *setup,
                                           ZimVkFamily       family);
 
-/* The best for products of these sizes. */
+/* The best that is known for products of these sizes. */
 ZimVkProduct        zim_vk_choose_product (const ZimVkSetup *setup,
                                           ZimVkFamily       family,
                                           gint64            rows,

@@ -23,6 +23,9 @@ VkPipeline        zim_vk_pipelines_get        (ZimVkPipelines     *self,
                                                GError            **error);
 VkPipelineLayout  zim_vk_pipelines_get_layout (ZimVkPipelines     *self);
 
+/* The file of this device and driver in the user's cache; NULL where nothing is kept. */
+const char       *zim_vk_pipelines_get_path   (ZimVkPipelines     *self);
+
 /* Writes what the driver compiled to the user's cache, if something is new. */
 void              zim_vk_pipelines_save       (ZimVkPipelines     *self);
 

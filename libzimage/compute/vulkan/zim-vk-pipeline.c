@@ -195,6 +195,12 @@ zim_vk_pipelines_get_layout (ZimVkPipelines *self)
   return self->layout;
 }
 
+const char *
+zim_vk_pipelines_get_path (ZimVkPipelines *self)
+{
+  return self->path;
+}
+
 static gboolean
 create_pipeline (ZimVkPipelines  *self,
                  const Key       *key,

@@ -7,6 +7,7 @@
 
 #include "compute/vulkan/zim-vk-ops-private.h"
 #include "compute/vulkan/zim-vk-transfer-private.h"
+#include "compute/vulkan/zim-vk-tune-private.h"
 #include "zim-vk-shaders.h"
 
 #define FEW 32        /* rows of a matrix, or channels of an image */
@@ -47,6 +48,17 @@ zim_vk_product_shader (const ZimVkSetup *setup,
 #define MAX_SUBGROUPS 8
 #define MAX_SUMS_EACH 128   /* of an invocation, in registers */
 
+static const ZimVkTile plain_tiles[] = {
+  { 32, 64, 8, 16 }, { 64, 32, 16, 8 }, { 64, 64, 16, 16 }, { 64, 128, 8, 16 }, { 128, 64, 16, 8 }, { 128, 128, 16, 16 },
+};
+
+static const ZimVkTile coop_tiles[] = {
+  { 32, 64, 1, 4 }, { 32, 64, 2, 1 }, { 32, 64, 2, 2 }, { 32, 64, 2, 4 }, { 32, 128, 1, 4 }, { 32, 128, 2, 4 },
+  { 64, 32, 1, 2 }, { 64, 32, 2, 2 }, { 64, 32, 4, 2 }, { 64, 64, 2, 1 }, { 64, 64, 2, 2 }, { 64, 64, 2, 4 },
+  { 64, 128, 2, 2 }, { 64, 128, 2, 4 }, { 128, 64, 2, 2 }, { 128, 64, 4, 2 }, { 128, 128, 2, 1 }, { 128, 128, 2, 2 },
+  { 128, 128, 2, 4 }, { 128, 128, 4, 2 }, { 128, 256, 2, 4 }, { 256, 128, 4, 2 },
+};
+
 guint
 zim_vk_count_subgroups (const ZimVkSetup *setup)
 {
@@ -79,6 +91,20 @@ can_make (const ZimVkSetup *setup,
                             coop_shared_size (tile, matrix) <= limits->maxComputeSharedMemorySize);
 }
 
+GArray *
+zim_vk_list_tiles (const ZimVkSetup *setup)
+{
+  gboolean is_coop = zim_vk_find_matrix (setup) != NULL;
+  const ZimVkTile *list = is_coop ? coop_tiles : plain_tiles;
+  guint n = is_coop ? G_N_ELEMENTS (coop_tiles) : G_N_ELEMENTS (plain_tiles);
+  GArray *tiles = g_array_new (FALSE, FALSE, sizeof (ZimVkTile));
+
+  for (guint i = 0; i < n; i++)
+    if (can_make (setup, &list[i]))
+      g_array_append_val (tiles, list[i]);
+  return tiles;
+}
+
 /* Sums of the largest tile have room in registers unless subgroups are as small as eight invocations. */
 ZimVkTile
 zim_vk_default_tile (const ZimVkSetup *setup,
@@ -104,7 +130,11 @@ product_of (const ZimVkSetup *setup,
             ZimVkFamily       family,
             ZimVkShape        shape)
 {
-  return (ZimVkProduct) { zim_vk_product_shader (setup, family), zim_vk_default_tile (setup, family, shape) };
+  const ZimVkTile *tuned = zim_vk_tuning_get_tile (setup, family, shape);
+
+  return (ZimVkProduct) {
+    zim_vk_product_shader (setup, family), tuned != NULL ? *tuned : zim_vk_default_tile (setup, family, shape),
+  };
 }
 
 static ZimVkShape

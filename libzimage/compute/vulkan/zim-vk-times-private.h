@@ -1,4 +1,4 @@
-/* zim-vk-times-private.h: how long each kind of operation takes (ZIM_DEBUG=time)
+/* zim-vk-times-private.h: how long each kind of operation takes (ZIM_DEBUG=time, and tuning)
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -21,7 +21,10 @@ void        zim_vk_times_free  (ZimVkTimes     *self);
 void        zim_vk_times_mark  (ZimVkTimes     *self,
                                 ZimVkRecorder  *recorder,
                                 guint           n_done);
-/* Prints the sums of a run. self: (nullable) */
+/* Milliseconds of the last run that all operations of that kind took; 0 if they were not measured. self: (nullable) */
+double      zim_vk_times_get   (ZimVkTimes     *self,
+                                ZimOpKind       kind);
+/* Prints the sums of a run, if ZIM_DEBUG asks for it. self: (nullable) */
 void        zim_vk_times_print (ZimVkTimes     *self);
 
 G_END_DECLS
