@@ -468,7 +468,7 @@ explain (GError *error)
   if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
     return error;
   explained = g_error_new (error->domain, error->code,
-                           _("%s. Whether this application paints by itself is set in the preferences"),
+                           _("%s. The preferences say whether the shared generator is used"),
                            error->message);
   g_error_free (error);
   return explained;

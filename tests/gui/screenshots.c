@@ -7,12 +7,13 @@
 
 #include "config.h"
 
+#include "gui-preferences.h"
 #include "gui-test.h"
 
 static const char *folder;
 
 static void
-shoot (GuiWindow  *window,
+shoot (gpointer    window,
        const char *name)
 {
   g_autofree char *file = g_strconcat (name, ".png", NULL);
@@ -78,6 +79,19 @@ wait_a_little (int milliseconds)
 }
 
 static void
+shoot_other (GType       type,
+             const char *name)
+{
+  GtkWindow *window;
+
+  wait_a_little (500);
+  window = gui_test_find_window (type);
+  g_assert_nonnull (window);
+  shoot (window, name);
+  gtk_window_destroy (window);
+}
+
+static void
 use (GuiApplication *application,
      gpointer        data)
 {
@@ -87,6 +101,10 @@ use (GuiApplication *application,
   g_autoptr(GuiPicture) newest = NULL;
 
   shoot (window, "empty");
+  g_action_group_activate_action (G_ACTION_GROUP (application), "preferences", NULL);
+  shoot_other (GUI_TYPE_PREFERENCES, "preferences");
+  gui_test_activate (window, "win.show-help-overlay", NULL);
+  shoot_other (GTK_TYPE_SHORTCUTS_WINDOW, "shortcuts");
   g_settings_set_int (gui_session_get_settings (session), "count", 3);
   gui_window_generate (window, "a rainbow over a meadow");
   gui_window_generate (window, "clouds over the sea");

@@ -265,7 +265,7 @@ check (const char *const *expected)
 static const char *const at_first[] = { ALWAYS, "button Options", "combo box Size", NULL };
 static const char *const preferences[] = {
   ALWAYS, "button Options", "combo box Size", "tab Pictures", "button Folder", "switch Show Previews",
-  "switch Notify", "switch Keep Awake", "switch Paint Outside of This Window", NULL
+  "switch Notify", "switch Keep Awake", "switch Use the Shared Generator", NULL
 };
 
 static char *
