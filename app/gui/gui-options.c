@@ -97,6 +97,21 @@ find_string (GListModel *list,
   return GTK_INVALID_LIST_POSITION;
 }
 
+/* What a model calls itself, and so its pictures, may have capitals. (nullable) (transfer full) */
+static char *
+find_model (GListModel *models,
+            const char *name)
+{
+  for (guint i = 0; i < g_list_model_get_n_items (models); i++)
+    {
+      g_autoptr(GtkStringObject) item = g_list_model_get_item (models, i);
+
+      if (g_ascii_strcasecmp (gtk_string_object_get_string (item), name) == 0)
+        return g_strdup (gtk_string_object_get_string (item));
+    }
+  return NULL;
+}
+
 static void
 show_model (GuiOptions *self)
 {
@@ -405,11 +420,12 @@ gui_options_reuse (GuiOptions *self,
                    const char *model)
 {
   const char *negative = zim_params_get_negative_prompt (params);
+  g_autofree char *known = model != NULL ? find_model (gui_session_get_models (self->session), model) : NULL;
   int steps = zim_params_get_steps (params);
   double guidance = zim_params_get_guidance (params);
 
-  if (model != NULL && find_string (gui_session_get_models (self->session), model) != GTK_INVALID_LIST_POSITION)
-    g_settings_set_string (self->settings, "model", model);
+  if (known != NULL)
+    g_settings_set_string (self->settings, "model", known);
   if (zim_params_get_width (params) > 0 && zim_params_get_height (params) > 0)
     reuse_size (self, zim_params_get_width (params), zim_params_get_height (params));
   g_settings_set_int (self->settings, "steps", CLAMP (steps, 0, ZIM_STEPS_MAX));

@@ -39,7 +39,7 @@ write_picture (const char *folder,
   zim_params_set_size (params, width, height);
   zim_params_set_steps (params, 3);
   zim_params_set_seed (params, seed);
-  image = zim_image_new (pixbuf, params, "demo");
+  image = zim_image_new (pixbuf, params, "Demo"); /* as the demo model calls itself */
   g_assert_cmpint (g_mkdir_with_parents (folder, 0700), ==, 0);
   zim_image_save (image, path, &error);
   g_assert_no_error (error);
@@ -310,6 +310,7 @@ drop_script (GuiApplication *application,
   g_autofree char *own = write_picture (g_get_user_data_dir (), "own.png", "a blue door", 96, 64, 99);
   g_autofree char *foreign = write_foreign ();
   Prompt expected = { window, "a blue door" };
+  g_autofree char *model = NULL;
 
   gui_studio_set_prompt (gui_test_find (window, "studio"), "as it was");
   drop (window, plain);
@@ -319,8 +320,11 @@ drop_script (GuiApplication *application,
   g_assert_false (g_settings_get_boolean (settings, "seed-locked"));
 
   expected.prompt = "a blue door";
+  g_settings_set_string (settings, "model", "elsewhere");
   drop (window, own);
   gui_test_wait (has_prompt, &expected);
+  model = g_settings_get_string (settings, "model");
+  g_assert_cmpstr (model, ==, GUI_DEMO_MODEL);
   g_assert_cmpint (g_settings_get_int64 (settings, "seed"), ==, 99);
   g_assert_true (g_settings_get_boolean (settings, "seed-locked"));
   check_setting ("steps", 3);
