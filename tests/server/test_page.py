@@ -135,8 +135,12 @@ class Page(ServerCase):
 
     def test_sizes_and_colours(self):
         """Nothing is wider than the window, and text can be read on its ground."""
+        self.browser.set_size(360, 740, True)
         self.make('a lighthouse on a cliff, oil on canvas', steps=2)
         self.browser.wait_for('document.querySelector("#status").textContent.startsWith("Done")')
+        top, bottom = self.browser.evaluate('(({ top, bottom }) => [top, bottom])(document.querySelector("#status")'
+                                            '.getBoundingClientRect())')
+        self.assertTrue(0 < top < bottom <= 740, (top, bottom))
         for name, width, height in [('phone', 360, 740), ('tablet', 820, 1180), ('desktop', 1280, 900)]:
             for dark in [False, True]:
                 self.browser.set_size(width, height, name == 'phone')

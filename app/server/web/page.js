@@ -233,6 +233,8 @@ async function make() {
   localStorage.setItem('model', $('model').value);
   const request = readForm();
   setBusy(true);
+  /* On a phone it is below the form. */
+  $('frame').parentElement.scrollIntoView({ block: 'nearest' });
   say(_('Sending'));
   $('progress').removeAttribute('value');
   try {
