@@ -46,8 +46,8 @@ GPtrArray   *app_models_get_list       (AppModels            *self);
 AppModel    *app_models_find           (AppModels            *self, /* (nullable) (transfer none) */
                                         const char           *name);
 
-/* Models that are installed with a program and were opened to tell what they are, by full names; NULL for one that could
- * not be. (element-type utf8 ZimModel) (transfer none) */
+/* Models that are installed with a program and were opened to tell what they are, by full names; NULL for one that
+ * could not be. (element-type utf8 ZimModel) (transfer none) */
 GHashTable  *app_models_get_installed  (AppModels            *self);
 
 /* A name with a tag. (transfer full) */

@@ -1,4 +1,4 @@
-/* server-answer.c: what a client is told of a job
+/* server-answer.c: what a client is told of a job, and of the models
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -10,6 +10,7 @@
 #include <math.h>
 
 #include "app-fields.h"
+#include "app-listing.h"
 #include "app-params.h"
 #include "server-private.h"
 
@@ -315,4 +316,33 @@ server_answer_picture_url (ServerCall *call,
   g_autofree char *base = server_call_get_base (call);
 
   return g_strdup_printf ("%s/api/jobs/%s/image/%u", base, job->id, index);
+}
+
+/* --- Models ---------------------------------------------------------------------------------------- */
+
+#define MAKE "zimage-make"
+
+static void
+listed_cb (GObject      *source,
+           GAsyncResult *result,
+           gpointer      data)
+{
+  g_autoptr(ServerCall) call = data;
+  ServerMakeListings make = g_object_get_data (G_OBJECT (call), MAKE);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GPtrArray) listings = app_listings_finish (APP_MODELS (source), result, &error);
+
+  if (listings != NULL)
+    server_call_reply_json (call, 200, make (listings));
+  else
+    server_call_fail (call, error);
+}
+
+void
+server_answer_listings (ServerCall         *call,
+                        ServerMakeListings  make)
+{
+  g_object_set_data (G_OBJECT (call), MAKE, make);
+  server_call_wait (call);
+  app_listings_async (server_call_get_server (call)->models, listed_cb, g_object_ref (call));
 }

@@ -1,4 +1,4 @@
-/* server-answer.h: what a client is told of a job
+/* server-answer.h: what a client is told of a job, and of the models
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -53,5 +53,11 @@ GVariant *server_answer_text        (GBytes                 *text); /* base64 (t
 char     *server_answer_picture_url (ServerCall             *call, /* (transfer full) */
                                      AppJob                 *job,
                                      guint                   index);
+
+/* The models that there are, as an API has them. (element-type AppListing) (transfer floating) */
+typedef GVariant *(*ServerMakeListings) (GPtrArray *listings);
+
+void      server_answer_listings    (ServerCall             *call,
+                                     ServerMakeListings      make);
 
 G_END_DECLS

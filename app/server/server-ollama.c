@@ -256,36 +256,24 @@ make_tag (const AppListing *listing)
   return g_variant_builder_end (&dict);
 }
 
-static void
-listed_cb (GObject      *source,
-           GAsyncResult *result,
-           gpointer      data)
+static GVariant *
+make_tags (GPtrArray *listings)
 {
-  g_autoptr(ServerCall) call = data;
   GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("aa{sv}"));
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GPtrArray) listings = app_listings_finish (APP_MODELS (source), result, &error);
   GVariantBuilder dict;
-
-  if (listings == NULL)
-    {
-      server_call_fail (call, error);
-      return;
-    }
 
   for (guint i = 0; i < listings->len; i++)
     g_variant_builder_add_value (&builder, make_tag (listings->pdata[i]));
   g_variant_builder_init (&dict, G_VARIANT_TYPE_VARDICT);
   app_dict_add_value (&dict, "models", g_variant_builder_end (&builder));
-  server_call_reply_json (call, 200, g_variant_builder_end (&dict));
+  return g_variant_builder_end (&dict);
 }
 
 void
 server_ollama_tags (ServerCall *call,
                     GVariant   *body)
 {
-  server_call_wait (call);
-  app_listings_async (server_call_get_server (call)->models, listed_cb, g_object_ref (call));
+  server_answer_listings (call, make_tags);
 }
 
 static char *

@@ -213,22 +213,11 @@ make_model (const char     *name,
   return g_variant_builder_end (&dict);
 }
 
-static void
-listed_cb (GObject      *source,
-           GAsyncResult *result,
-           gpointer      data)
+static GVariant *
+make_list (GPtrArray *listings)
 {
-  g_autoptr(ServerCall) call = data;
   GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("aa{sv}"));
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GPtrArray) listings = app_listings_finish (APP_MODELS (source), result, &error);
   GVariantBuilder dict;
-
-  if (listings == NULL)
-    {
-      server_call_fail (call, error);
-      return;
-    }
 
   for (guint i = 0; i < listings->len; i++)
     {
@@ -239,15 +228,14 @@ listed_cb (GObject      *source,
   g_variant_builder_init (&dict, G_VARIANT_TYPE_VARDICT);
   app_dict_add (&dict, "object", "s", "list");
   app_dict_add_value (&dict, "data", g_variant_builder_end (&builder));
-  server_call_reply_json (call, 200, g_variant_builder_end (&dict));
+  return g_variant_builder_end (&dict);
 }
 
 void
 server_openai_models (ServerCall *call,
                       GVariant   *body)
 {
-  server_call_wait (call);
-  app_listings_async (server_call_get_server (call)->models, listed_cb, g_object_ref (call));
+  server_answer_listings (call, make_list);
 }
 
 static void

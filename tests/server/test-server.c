@@ -414,8 +414,8 @@ count_cb (AppQueue *queue,
   *count += 1;
 }
 
-/* Results that wait to be fetched take a gibibyte at most: the oldest go. One that is larger is there all the same, until
- * the next one comes. */
+/* Results that wait to be fetched take a gibibyte at most: the oldest go. One that is larger is there all the same,
+ * until the next one comes. */
 static void
 test_result_bytes (void)
 {

@@ -3,9 +3,9 @@
 #
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# “./dev test” and “./dev clients” install the packages of clients.txt and clients-node.txt in .venv/, whose Python runs
-# this if it is there. What is missing is skipped; if a class is given and nothing of it could be run, with the exit code
-# that tells so. ZIM_EXAMPLES is how many requests schemathesis thinks of for each operation.
+# “./dev test” and “./dev clients” install the packages of clients.txt and clients-node.txt in .venv/, whose Python
+# runs this if it is there. What is missing is skipped; if a class is given and nothing of it could be run, with the
+# exit code that tells so. ZIM_EXAMPLES is how many requests schemathesis thinks of for each operation.
 
 import asyncio
 import base64

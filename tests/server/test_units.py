@@ -3,9 +3,9 @@
 #
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# It is that of a user, in namespaces of its own: it believes that the system was booted with systemd, sees no service of
-# the user who runs the test, and ends with it. Where the kernel does not allow that, the test is skipped. ZIMAGE_SERVICE
-# is the generator.
+# It is that of a user, in namespaces of its own: it believes that the system was booted with systemd, sees no service
+# of the user who runs the test, and ends with it. Where the kernel does not allow that, the test is skipped.
+# ZIMAGE_SERVICE is the generator.
 
 import http.client
 import os
