@@ -137,7 +137,7 @@ finished_cb (SoupServerMessage *message,
   server_log ("request", "method", soup_server_message_get_method (message),
               "path", g_uri_get_path (soup_server_message_get_uri (message)),
               "status", status_text, "ms", milliseconds, "client", server_call_get_client (call),
-              "job", server_call_get_job_id (call), NULL);
+              "job", server_call_get_job_id (call), "error", server_call_get_fault (call), NULL);
   server_metrics_add_request (self->metrics, route != NULL ? route->path : "other", status, seconds);
   self->n_calls--;
   if (self->is_stopping && self->n_calls == 0)

@@ -30,6 +30,7 @@ struct _ServerCall
   char             **arguments;
   char              *client;
   char              *job_id;
+  char              *fault;      /* what went wrong here, or NULL */
   const char        *field;
   gboolean           is_waiting;
   gboolean           is_answered; /* what is missing is only to be written */
@@ -66,6 +67,7 @@ server_call_finalize (GObject *object)
   g_strfreev (self->arguments);
   g_free (self->client);
   g_free (self->job_id);
+  g_free (self->fault);
   G_OBJECT_CLASS (server_call_parent_class)->finalize (object);
 }
 
@@ -186,6 +188,12 @@ const char *
 server_call_get_job_id (ServerCall *self)
 {
   return self->job_id;
+}
+
+const char *
+server_call_get_fault (ServerCall *self)
+{
+  return self->fault;
 }
 
 void
@@ -361,6 +369,9 @@ server_call_fail (ServerCall   *self,
 
   if (self->is_answered)
     return;
+  /* What the client has done wrong is the client's, and may be what it is not to be told of in a log. */
+  if (status >= 500 && self->fault == NULL)
+    self->fault = g_strdup (error->message);
   if (self->is_streaming)
     {
       server_call_send (self, self->stream == SERVER_STREAM_EVENTS ? "error" : NULL, make_error (self, error));

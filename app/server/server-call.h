@@ -49,6 +49,8 @@ void               server_call_take_arguments
 void               server_call_set_job_id   (ServerCall         *self,
                                              const char         *id);
 const char        *server_call_get_job_id   (ServerCall         *self);
+/* What went wrong here, if it was not the client. (nullable) */
+const char        *server_call_get_fault    (ServerCall         *self);
 /* Of the next error: the field that is wrong. A literal. */
 void               server_call_set_field    (ServerCall         *self,
                                              const char         *field);

@@ -236,6 +236,12 @@ class Operations(unittest.TestCase):
         answer = server.post('/v1/images/generations', {**QUICK, 'model': 'broken'})
         self.assertEqual((answer.status, answer.json['error']['type']), (500, 'server_error'))
         self.assertEqual(server.post('/v1/images/generations', QUICK).status, 200)
+        # Whoever runs it finds the reason in the log, but not what clients have done wrong.
+        self.assertEqual(server.post('/v1/images/generations', {**QUICK, 'size': 'private'}).status, 400)
+        self.assertEqual(server.stop(), 0)
+        text = '\n'.join(server.lines)
+        self.assertRegex(text, 'status=500 .* error=".*' + re.escape(os.path.basename(largest)[:20]))
+        self.assertNotIn('private', text)
 
 
     def test_weights_cut_off_while_used(self):
