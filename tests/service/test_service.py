@@ -117,11 +117,12 @@ class Pictures(BusCase):
                         'a cat'], check=True, timeout=TIMEOUT, env=session.environment(), capture_output=True)
         with open(path, 'rb') as file:
             own = file.read()
-        self.assertEqual(self.client.pictures(self.client.generate(**QUICK, model='demo', keep_alive=0)), [own])
+        fields = {**QUICK, 'model': 'demo', 'preview_interval': 0}
+        self.assertEqual(self.client.pictures(self.client.generate(**fields, keep_alive=0)), [own])
         self.client.wait_for(lambda: not demo()['loaded'])
         session.store('demo', session.model)
         self.assertEqual(len(demo()['digest']), 64)
-        self.assertNotEqual(self.client.pictures(self.client.generate(**QUICK, model='demo')), [own])
+        self.assertNotEqual(self.client.pictures(self.client.generate(**fields)), [own])
 
 
 class Signals(BusCase):
