@@ -12,6 +12,12 @@ const uint OPERAND_F32 = 0;
 const uint OPERAND_BF16 = 1;
 const uint OPERAND_F16 = 2;
 
+/* How four neighbours of x are read (ZimVkLayout): one by one, at once, or at once as operands, which they are stored
+ * as. */
+const uint LAYOUT_SINGLES = 0;
+const uint LAYOUT_QUADS = 1;
+const uint LAYOUT_OPERANDS = 2;
+
 #define INFINITY uintBitsToFloat (0x7f800000u)
 
 /* The number of this group in a grid of one dimension, which is folded where it would be wider than a device takes. */

@@ -21,7 +21,7 @@ constant MATRIX_ROWS;    /* of one of the device's matrices of sums */
 constant MATRIX_COLS;
 constant MATRIX_K;
 constant DTYPE;
-constant ALIGNED;        /* four channels can be read at once */
+constant LAYOUT;         /* how x is read */
 constant HAS_BIAS;
 buffer f32 x;            /* [height · width][channels] */
 buffer u32x4 w;          /* [cols][taps][padded], what lies behind the channels is 0 */
@@ -64,7 +64,7 @@ load_x (uint at,
 {
   uvec4 values = uvec4 (0);
 
-  if (ALIGNED != 0)
+  if (LAYOUT == LAYOUT_QUADS)
     {
       if (channel < channels)
         values = floatBitsToUint (F32X4 (x).v[at / 4]);
@@ -91,6 +91,12 @@ fetch_a (uint      i,
   high = uvec4 (0);
   if (any (lessThan (place, ivec2 (0))) || any (greaterThanEqual (place, ivec2 (width, height) * zoom)))
     return;
+  if (LAYOUT == LAYOUT_OPERANDS)
+    {
+      if (channel < channels)
+        low = U32X4 (x).v[at / 8];
+      return;
+    }
   low = load_x (at, channel);
   high = load_x (at + 4, channel + 4);
 }
@@ -99,6 +105,8 @@ uvec4
 round_a (uvec4 low,
          uvec4 high)
 {
+  if (LAYOUT == LAYOUT_OPERANDS)
+    return low;
   return pack (uintBitsToFloat (low), uintBitsToFloat (high));
 }
 

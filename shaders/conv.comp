@@ -9,6 +9,7 @@
 #version 460
 #include "conv.interface.glsl"
 #include "common.glsl"
+#include "operands.glsl"
 #include "weights.glsl"
 
 #ifdef ZIM_INTERFACE
@@ -18,7 +19,7 @@ constant ROWS_EACH;
 constant COLS_EACH;
 constant DTYPE;
 constant OPERAND;
-constant ALIGNED;        /* four channels can be read at once */
+constant LAYOUT;         /* how x is read */
 constant HAS_BIAS;
 buffer f32 x;            /* [height · width][channels] */
 buffer u32x4 w;          /* [cols][taps][padded], what lies behind the channels is 0 */
@@ -55,7 +56,9 @@ load_a (uint row,
 
   if (in_y < 0 || in_x < 0 || in_y >= height * zoom || in_x >= width * zoom)
     return values;
-  if (ALIGNED != 0)
+  if (LAYOUT == LAYOUT_OPERANDS)
+    return channel < channels ? load_operands (U32X2 (x), OPERAND, at) : values;
+  if (LAYOUT == LAYOUT_QUADS)
     {
       if (channel < channels)
         values = F32X4 (x).v[at / 4];

@@ -23,7 +23,7 @@ constant MATRIX_COLS;
 constant MATRIX_K;
 constant DTYPE;
 constant CODES;          /* what w's codes are like, see codes.glsl; 0: it has numbers of the type */
-constant ALIGNED;        /* four values of x can be read at once: k, stride and address allow it */
+constant LAYOUT;         /* how x is read; operands are scaled already */
 constant HAS_BIAS;
 buffer f32 x;
 buffer u32x4 w;          /* [cols][w_stride] numbers or [cols][w_pitch] words, what lies behind k is 0 */
@@ -61,7 +61,7 @@ load_x (uint at,
 {
   uvec4 values = uvec4 (0);
 
-  if (ALIGNED != 0)
+  if (LAYOUT == LAYOUT_QUADS)
     {
       if (k < k_size)
         values = floatBitsToUint (F32X4 (x).v[at / 4]);
@@ -79,14 +79,21 @@ fetch_a (uint      i,
          out uvec4 low,
          out uvec4 high)
 {
-  low = load_x (starts[i] + k, k);
-  high = load_x (starts[i] + k + 4, k + 4);
+  if (LAYOUT == LAYOUT_OPERANDS)
+    low = k < k_size ? U32X4 (x).v[(starts[i] + k) / 8] : uvec4 (0);
+  else
+    {
+      low = load_x (starts[i] + k, k);
+      high = load_x (starts[i] + k + 4, k + 4);
+    }
 }
 
 uvec4
 round_a (uvec4 low,
          uvec4 high)
 {
+  if (LAYOUT == LAYOUT_OPERANDS)
+    return low;
   return pack (uintBitsToFloat (low) * scale, uintBitsToFloat (high) * scale);
 }
 

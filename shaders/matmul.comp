@@ -10,6 +10,7 @@
 #include "matmul.interface.glsl"
 #include "common.glsl"
 #include "codes.glsl"
+#include "operands.glsl"
 #include "weights.glsl"
 
 #ifdef ZIM_INTERFACE
@@ -20,7 +21,7 @@ constant COLS_EACH;
 constant DTYPE;
 constant CODES;          /* what w's codes are like, see codes.glsl; 0: it has numbers of the type */
 constant OPERAND;
-constant ALIGNED;        /* four values of x can be read at once: k, stride and address allow it */
+constant LAYOUT;         /* how x is read; operands are scaled already */
 constant HAS_BIAS;
 buffer f32 x;
 buffer u32x4 w;          /* [cols][w_stride] numbers or [cols][w_pitch] words, what lies behind k is 0 */
@@ -46,7 +47,9 @@ load_a (uint row,
   uint at = min (row, rows - 1) * x_stride + k;
   vec4 values = vec4 (0);
 
-  if (ALIGNED != 0)
+  if (LAYOUT == LAYOUT_OPERANDS)
+    return k < k_size ? load_operands (U32X2 (x), OPERAND, at) : values;
+  if (LAYOUT == LAYOUT_QUADS)
     {
       if (k < k_size)
         values = F32X4 (x).v[at / 4];

@@ -9,12 +9,14 @@
 #version 460
 #include "norm.interface.glsl"
 #include "common.glsl"
+#include "operands.glsl"
 
 #ifdef ZIM_INTERFACE
 constant TEAM;
 constant SUBTRACT_MEAN;
 constant HAS_WEIGHT;
 constant HAS_SCALE;
+constant NARROW;         /* what y is stored as: operands of this type, or 0 for f32; cols is even then */
 buffer f32 x;
 buffer f32 y;
 buffer f32 weight;       /* [cols of a group] */
@@ -27,6 +29,7 @@ push uint x_stride;
 push uint y_stride;
 push uint scale_stride;
 push float eps;
+push float factor;       /* of operands: they are multiplied by it before they are rounded */
 #endif
 
 shared float partial[GROUP_SIZE];
@@ -63,6 +66,18 @@ sample_of_row (uint row)
   return ranges.v[i].y;
 }
 
+float
+scaled (float value,
+        uint  i,
+        uint  scale_at)
+{
+  if (HAS_WEIGHT != 0)
+    value *= weight.v[i];
+  if (HAS_SCALE != 0)
+    value *= scale.v[scale_at + i];
+  return value;
+}
+
 void
 main ()
 {
@@ -75,7 +90,7 @@ main ()
   uint scale_at = 0;
   float mean = 0;
   float squares = 0;
-  float factor;
+  float inverse;
 
   if (SUBTRACT_MEAN != 0)
     {
@@ -89,20 +104,21 @@ main ()
 
       squares += d * d;
     }
-  factor = 1.0 / sqrt (team_sum (squares) / float (cols) + eps);
+  inverse = 1.0 / sqrt (team_sum (squares) / float (cols) + eps);
 
   if (!is_real)
     return;
   if (HAS_SCALE != 0)
     scale_at = sample_of_row (row) * scale_stride + first;
-  for (uint i = member; i < cols; i += TEAM)
-    {
-      float value = (x.v[x_at + i] - mean) * factor;
+  if (NARROW == 0)
+    for (uint i = member; i < cols; i += TEAM)
+      y.v[y_at + i] = scaled ((x.v[x_at + i] - mean) * inverse, i, scale_at);
+  else
+    for (uint i = 2 * member; i < cols; i += 2 * TEAM)
+      {
+        float first_value = scaled ((x.v[x_at + i] - mean) * inverse, i, scale_at);
+        float second_value = scaled ((x.v[x_at + i + 1] - mean) * inverse, i + 1, scale_at);
 
-      if (HAS_WEIGHT != 0)
-        value *= weight.v[i];
-      if (HAS_SCALE != 0)
-        value *= scale.v[scale_at + i];
-      y.v[y_at + i] = value;
-    }
+        U32 (y).v[(y_at + i) / 2] = pack_operands (NARROW, vec2 (first_value, second_value) * factor);
+      }
 }

@@ -27,6 +27,10 @@ typedef struct {
 typedef gsize (*ZimScratchFunc) (const ZimOp *op,
                                  gpointer     user_data);
 
+/* Bytes that an element of a tensor takes, which is the same for all parts of one. */
+typedef gsize (*ZimElementFunc) (const ZimTensor *tensor,
+                                 gpointer         user_data);
+
 typedef struct {
   gsize  size;
   gsize *tensors; /* offset of each tensor's base by its id; G_MAXSIZE for those outside the arena */
@@ -40,7 +44,9 @@ gsize         zim_lifetimes_place   (ZimLifetime     *lifetimes,
                                      guint            n,
                                      gsize            chunk);
 
+/* element: (nullable): elements take what their types do */
 ZimArenaPlan *zim_arena_plan_new    (ZimProgram      *program,
+                                     ZimElementFunc   element,
                                      ZimScratchFunc   scratch,
                                      gpointer         user_data,
                                      gsize            chunk);

@@ -183,8 +183,9 @@ reads_twice (const ZimOp *op)
 /* Lets the result of an element-wise operation take over the memory of a first source that dies there: owner[id]
  * is the tensor whose memory tensor id uses. */
 static guint *
-share_in_place (ZimProgram *program,
-                Use        *uses)
+share_in_place (ZimProgram  *program,
+                Use         *uses,
+                const gsize *sizes)
 {
   GPtrArray *ops = zim_program_get_ops (program);
   GPtrArray *tensors = zim_program_get_tensors (program);
@@ -197,8 +198,9 @@ share_in_place (ZimProgram *program,
       const ZimOp *op = g_ptr_array_index (ops, i);
       const ZimTensor *x = op->sources[0];
 
-      if (!works_in_place (op) || reads_twice (op) || x->base != x || x->place != ZIM_PLACE_TEMPORARY ||
-          !lies_in_arena (op->out) || uses[x->id].last != i || uses[op->out->id].first != i)
+      if (!works_in_place (op) || reads_twice (op) || sizes[x->id] != sizes[op->out->id] || x->base != x ||
+          x->place != ZIM_PLACE_TEMPORARY || !lies_in_arena (op->out) || uses[x->id].last != i ||
+          uses[op->out->id].first != i)
         continue;
       owner[op->out->id] = owner[x->id];
       uses[owner[x->id]].last = uses[op->out->id].last;
@@ -206,8 +208,26 @@ share_in_place (ZimProgram *program,
   return owner;
 }
 
+static gsize *
+measure_tensors (GPtrArray      *tensors,
+                 ZimElementFunc  element,
+                 gpointer        user_data)
+{
+  gsize *sizes = g_new (gsize, tensors->len);
+
+  for (guint i = 0; i < tensors->len; i++)
+    {
+      const ZimTensor *tensor = g_ptr_array_index (tensors, i);
+      gsize each = element != NULL ? element (tensor, user_data) : zim_dtype_size (tensor->dtype);
+
+      sizes[i] = (gsize) (tensor->rows * tensor->cols) * each;
+    }
+  return sizes;
+}
+
 ZimArenaPlan *
 zim_arena_plan_new (ZimProgram     *program,
+                    ZimElementFunc  element,
                     ZimScratchFunc  scratch,
                     gpointer        user_data,
                     gsize           chunk)
@@ -215,7 +235,8 @@ zim_arena_plan_new (ZimProgram     *program,
   GPtrArray *ops = zim_program_get_ops (program);
   GPtrArray *tensors = zim_program_get_tensors (program);
   g_autofree Use *uses = find_uses (program);
-  g_autofree guint *owner = share_in_place (program, uses);
+  g_autofree gsize *sizes = measure_tensors (tensors, element, user_data);
+  g_autofree guint *owner = share_in_place (program, uses, sizes);
   g_autofree ZimLifetime *lifetimes = g_new0 (ZimLifetime, tensors->len + ops->len);
   ZimArenaPlan *plan = g_new0 (ZimArenaPlan, 1);
 
@@ -224,7 +245,7 @@ zim_arena_plan_new (ZimProgram     *program,
       const ZimTensor *tensor = g_ptr_array_index (tensors, i);
 
       if (lies_in_arena (tensor) && owner[i] == i && uses[i].used)
-        lifetimes[i] = (ZimLifetime) { .size = zim_tensor_size (tensor), .first = uses[i].first, .last = uses[i].last };
+        lifetimes[i] = (ZimLifetime) { .size = sizes[i], .first = uses[i].first, .last = uses[i].last };
     }
   for (guint i = 0; i < ops->len; i++)
     lifetimes[tensors->len + i] =

@@ -24,6 +24,7 @@ typedef enum {
   ZIM_DISABLE_MAPPING = 1 << 1, /* mapping: device memory is not written by the host */
   ZIM_DISABLE_CACHE = 1 << 2,   /* cache: pipelines are neither read from disk nor written */
   ZIM_DISABLE_COOPMAT = 1 << 3, /* coopmat: cooperative matrices are left alone */
+  ZIM_DISABLE_NARROW = 1 << 4,  /* narrow: nothing is stored in 16 bits */
 } ZimDisableFlags;
 
 gboolean zim_debug       (ZimDebugFlags    flag);

@@ -19,6 +19,7 @@ static const GDebugKey disable_keys[] = {
   { "mapping", ZIM_DISABLE_MAPPING },
   { "cache", ZIM_DISABLE_CACHE },
   { "coopmat", ZIM_DISABLE_COOPMAT },
+  { "narrow", ZIM_DISABLE_NARROW },
 };
 
 gboolean

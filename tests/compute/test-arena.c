@@ -201,7 +201,7 @@ check_plan (ZimProgram *program,
             gboolean    with_scratch)
 {
   gpointer user_data = GINT_TO_POINTER (with_scratch);
-  g_autoptr(ZimArenaPlan) plan = zim_arena_plan_new (program, test_scratch, user_data, 0);
+  g_autoptr(ZimArenaPlan) plan = zim_arena_plan_new (program, NULL, test_scratch, user_data, 0);
   g_autofree Use *uses = find_uses (program);
   GPtrArray *ops = zim_program_get_ops (program), *tensors = zim_program_get_tensors (program);
   gsize most = 0;
@@ -402,7 +402,7 @@ test_chain_shares (void)
                           2, 1);
   out = zim_program_tanh (setup->program, z);
   setup_output (setup, out);
-  plan = zim_arena_plan_new (setup->program, test_scratch, NULL, 0);
+  plan = zim_arena_plan_new (setup->program, NULL, test_scratch, NULL, 0);
   g_assert_cmpuint (plan->size, ==, aligned_size (x));
   g_assert_cmpuint (place_of (plan, x), ==, place_of (plan, out));
   check_plan (setup->program, TRUE);
@@ -432,11 +432,45 @@ test_used_later (void)
       else
         setup_output (setup, zim_program_rows (setup->program, x, 2, 3));
       setup_output (setup, y);
-      plan = zim_arena_plan_new (setup->program, test_scratch, NULL, 0);
+      plan = zim_arena_plan_new (setup->program, NULL, test_scratch, NULL, 0);
       op = g_ptr_array_index (zim_program_get_ops (setup->program), 1);
       g_assert_cmpuint (place_of (plan, x), !=, place_of (plan, op->out));
       check_plan (setup->program, TRUE);
     }
+}
+
+static gsize
+no_scratch (const ZimOp *op,
+            gpointer     user_data)
+{
+  return 0;
+}
+
+/* Half of what the second tensor's type has */
+static gsize
+halve_second (const ZimTensor *tensor,
+              gpointer         user_data)
+{
+  return zim_dtype_size (tensor->dtype) / (tensor == user_data ? 2 : 1);
+}
+
+/* What is smaller takes less, and no place of what is larger: its first rows would be written over others' numbers. */
+static void
+test_smaller_elements (void)
+{
+  g_autoptr(Setup) setup = setup_new ();
+  g_autoptr(ZimArenaPlan) plan = NULL;
+  ZimTensor *x, *y, *z;
+
+  setup_begin (setup, any_backend ());
+  x = make_temporary (setup);
+  y = zim_program_silu (setup->program, x);
+  z = zim_program_tanh (setup->program, y);
+  setup_output (setup, z);
+  plan = zim_arena_plan_new (setup->program, halve_second, no_scratch, y, 0);
+  g_assert_cmpuint (place_of (plan, x), !=, place_of (plan, y));
+  g_assert_cmpuint (place_of (plan, y), !=, place_of (plan, z));
+  g_assert_cmpuint (plan->size, ==, aligned_size (x) + (aligned_size (y) / 2 + 255) / 256 * 256);
 }
 
 /* Random programs give the same bits whether everything is kept in a place of its own or not. */
@@ -736,6 +770,7 @@ main (int    argc,
   g_test_add_func ("/arena/tight/decoder", test_tight_decoder);
   g_test_add_func ("/arena/in-place/chain", test_chain_shares);
   g_test_add_func ("/arena/in-place/used-later", test_used_later);
+  g_test_add_func ("/arena/in-place/smaller-elements", test_smaller_elements);
   g_test_add_func ("/arena/in-place/random", test_random_programs);
   g_test_add_func ("/arena/named/same-result", test_keep_named);
   g_test_add_func ("/arena/named/values", test_kept_values);

@@ -422,6 +422,95 @@ test_debug (void)
   g_test_trap_assert_stderr ("*zimage: time: test * ms, linear *group_norm *attention *");
 }
 
+/* Results in 16 bits */
+
+/* Every operation that can store operands, read by products: scaled ones, parts of one result, a convolution; and one
+ * that an addition reads as well, which stays f32. */
+static void
+build_narrow (Setup *setup)
+{
+  ZimProgram *p = setup->program;
+  ZimTensor *x = setup_input (setup, 35, 64, 1), *rms, *layer, *swiglu, *silu, *both, *image;
+  const ZimWeight *weight = setup_weight (setup, ZIM_DTYPE_BF16, 0, 1, 2, (const gint64[]) { 48, 64 });
+  const ZimWeight *square = setup_weight (setup, ZIM_DTYPE_BF16, 0, 1, 2, (const gint64[]) { 64, 64 });
+  const ZimWeight *half = setup_weight (setup, ZIM_DTYPE_F16, 0, 1, 2, (const gint64[]) { 48, 32 });
+  const ZimWeight *kernel = setup_weight (setup, ZIM_DTYPE_BF16, 0, 1, 4, (const gint64[]) { 16, 64, 3, 3 });
+
+  rms = zim_program_rms_norm (p, x, setup_vector (setup, ZIM_DTYPE_F32, 1, 64), 0, 1e-5f, NULL, NULL, 0);
+  setup_output (setup, zim_program_linear (p, rms, &weight, NULL, 1, 1));
+  layer = zim_program_layer_norm (p, x, 1e-6f, NULL, NULL, 0);
+  setup_output (setup, zim_program_linear (p, zim_program_cols (p, layer, 32, 32), &half, NULL, 1, 1));
+  setup_output (setup, zim_program_linear (p, zim_program_rows (p, layer, 3, 9), &weight, NULL, 1, 1));
+  swiglu = zim_program_swiglu (p, x, setup_input (setup, 35, 64, 1e3));
+  setup_output (setup, zim_program_linear (p, swiglu, &weight, NULL, 1, 1.0f / 128));
+  silu = zim_program_silu (p, x);
+  setup_output (setup, zim_program_linear (p, silu, &weight, NULL, 1, 1));
+  both = zim_program_silu (p, setup_input (setup, 35, 64, 1));
+  setup_output (setup, zim_program_add (p, both, zim_program_linear (p, both, &square, NULL, 1, 1)));
+  image = zim_program_group_norm (p, x, NULL, NULL, 4, 1e-6f, TRUE);
+  setup_output (setup, zim_program_conv2d (p, image, kernel, NULL, 5, 7, 1, 1, FALSE));
+}
+
+/* What is stored as operands gives the same bits as what is rounded when it is read, and takes less memory. */
+static void
+check_narrow (ZimVkBackend *backend,
+              ZimPrecision  precision)
+{
+  g_autoptr(Setup) setup = setup_new ();
+  g_autoptr(GPtrArray) expected = g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
+  gsize sizes[2];
+
+  setup_begin (setup, ZIM_BACKEND (backend));
+  build_narrow (setup);
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autoptr(ZimExecutable) executable = NULL;
+      g_autoptr(GBytes) first = NULL;
+
+      g_setenv ("ZIM_DISABLE", i == 0 ? "narrow" : "", TRUE);
+      executable = setup_compile (setup, precision);
+      g_unsetenv ("ZIM_DISABLE");
+      sizes[i] = zim_executable_get_arena_size (executable);
+      first = run_once (setup, executable);
+      for (guint j = 0; j < setup->outputs->len; j++)
+        {
+          gsize size = zim_tensor_size (g_ptr_array_index (setup->outputs, j));
+
+          if (i == 0)
+            g_ptr_array_add (expected, g_bytes_new (setup_result (setup, j), size));
+          else
+            g_assert_cmpmem (setup_result (setup, j), size, g_bytes_get_data (g_ptr_array_index (expected, j), NULL),
+                             size);
+        }
+    }
+  g_test_message ("%" G_GSIZE_FORMAT " bytes of results, %" G_GSIZE_FORMAT " in f32", sizes[1], sizes[0]);
+}
+
+/* All but the result that an addition reads, too: five of six */
+static void
+test_narrow (void)
+{
+  g_autoptr(ZimVkBackend) backend = open_backend ();
+  g_autoptr(Setup) setup = setup_new ();
+  guint n = 0;
+
+  if (backend == NULL)
+    return;
+  check_narrow (backend, ZIM_PRECISION_BF16);
+  check_narrow (backend, ZIM_PRECISION_F16);
+  setup_begin (setup, ZIM_BACKEND (backend));
+  build_narrow (setup);
+  for (ZimVkOperand operand = ZIM_VK_OPERAND_F32; operand <= ZIM_VK_OPERAND_F16; operand++)
+    {
+      g_autofree float *factors = zim_vk_find_narrow (setup->program, &(ZimVkSetup) { backend->device, operand });
+
+      n = 0;
+      for (guint i = 0; i < zim_program_get_tensors (setup->program)->len; i++)
+        n += factors[i] != 0;
+      g_assert_cmpuint (n, ==, operand == ZIM_VK_OPERAND_F32 ? 0 : 5);
+    }
+}
+
 /* Errors */
 
 static void
@@ -471,6 +560,7 @@ main (int    argc,
   g_test_add_func ("/vulkan/staging", test_staging);
   g_test_add_func ("/vulkan/damaged-cache", test_damaged_cache);
   g_test_add_func ("/vulkan/debug", test_debug);
+  g_test_add_func ("/vulkan/narrow", test_narrow);
   g_test_add_func ("/vulkan/lost", test_lost);
   g_test_add_func ("/vulkan/no-driver", test_no_driver);
   return g_test_run ();

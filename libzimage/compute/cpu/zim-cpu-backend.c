@@ -319,7 +319,7 @@ zim_cpu_backend_compile (ZimBackend   *backend,
     .n_threads = zim_cpu_team_get_n_threads (self->team),
     .operand = operand_for (self->kernels, precision),
   };
-  executable->plan = zim_arena_plan_new (program, op_scratch, &executable->setup, 0);
+  executable->plan = zim_arena_plan_new (program, NULL, op_scratch, &executable->setup, 0);
   executable->bases = g_new0 (void *, zim_program_get_tensors (program)->len);
   executable->vectors = g_new0 (float *, 2 * ops->len);
   for (guint i = 0; i < ops->len; i++)

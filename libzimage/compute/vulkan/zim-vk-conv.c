@@ -53,7 +53,7 @@ conv2d_emit (const ZimVkCall *call)
   };
 
   zim_vk_conv_constants (call->setup, &product, zim_vk_packing_get_section (w, 0)->format.dtype,
-                         zim_vk_is_aligned (call, x), call->packings[1] != NULL, &constants);
+                         zim_vk_layout_of (call, x), call->packings[1] != NULL, &constants);
   zim_vk_recorder_dispatch (call->recorder, product.shader, &constants, &push,
                             zim_vk_count (out->cols, product.tile.cols), MIN (row_tiles, ZIM_VK_GRID_ROW),
                             zim_vk_count (row_tiles, ZIM_VK_GRID_ROW), zim_op_get_flops (op));

@@ -42,6 +42,7 @@ struct _ZimVkExecutable {
   gsize            own_size;
   ZimVkSpan        own;        /* inputs, tables of ranges, gathered rows */
   VkDeviceAddress *bases;      /* as recorded, by tensor id */
+  float           *factors;    /* of tensors that are stored as operands, by id */
   ZimVkRecorder   *recorder;   /* NULL until the first run */
   ZimVkReplay     *replay;
   ZimVkTimes      *times;      /* (nullable) */
@@ -69,9 +70,17 @@ static gsize
 op_scratch (const ZimOp *op,
             gpointer     user_data)
 {
+  const ZimVkExecutable *self = user_data;
   const ZimVkOpClass *class = zim_vk_op_class (op->kind);
 
-  return class->scratch != NULL ? class->scratch (op, user_data) : 0;
+  return class->scratch != NULL ? class->scratch (op, &self->setup) : 0;
+}
+
+static gsize
+element_size (const ZimTensor *tensor,
+              gpointer         user_data)
+{
+  return zim_vk_element_size (((const ZimVkExecutable *) user_data)->factors, tensor);
 }
 
 static gsize
@@ -176,7 +185,8 @@ zim_vk_executable_new (ZimVkBackend  *backend,
   self = g_object_new (ZIM_TYPE_VK_EXECUTABLE, NULL);
   self->backend = g_object_ref (backend);
   self->setup = (ZimVkSetup) { backend->device, (ZimVkOperand) (precision - ZIM_PRECISION_F32) };
-  self->plan = zim_arena_plan_new (program, op_scratch, &self->setup, backend->arena_chunk);
+  self->factors = zim_vk_find_narrow (program, &self->setup);
+  self->plan = zim_arena_plan_new (program, element_size, op_scratch, self, backend->arena_chunk);
   zim_executable_set_program (ZIM_EXECUTABLE (self), program, self->plan->size);
   self->replay = zim_vk_replay_new (backend->device, backend->weights);
   self->ops = g_new0 (OpData, get_ops (self)->len);
@@ -289,11 +299,13 @@ tensor_access (const ZimVkCall *call,
 {
   gsize n = (gsize) ((tensor->rows - 1) * tensor->stride + tensor->cols);
 
-  return (ZimVkAccess) { zim_vk_tensor_address (call, tensor), n * zim_dtype_size (tensor->dtype), is_write };
+  return (ZimVkAccess) { zim_vk_tensor_address (call, tensor), n * zim_vk_element_size (call->factors, tensor),
+                         is_write };
 }
 
 static void
-begin_op (const ZimVkCall *call)
+begin_op (ZimVkExecutable *self,
+          const ZimVkCall *call)
 {
   ZimVkAccess accesses[ZIM_OP_MAX_SOURCES + 2];
   const ZimOp *op = call->op;
@@ -304,7 +316,7 @@ begin_op (const ZimVkCall *call)
       accesses[n++] = tensor_access (call, op->sources[i], FALSE);
   accesses[n++] = tensor_access (call, op->out, TRUE);
   if (call->scratch != 0)
-    accesses[n++] = (ZimVkAccess) { call->scratch, op_scratch (op, (gpointer) call->setup), TRUE };
+    accesses[n++] = (ZimVkAccess) { call->scratch, op_scratch (op, self), TRUE };
   zim_vk_recorder_begin_op (call->recorder, accesses, n);
 }
 
@@ -319,13 +331,14 @@ record_op (ZimVkExecutable *self,
     .recorder = self->recorder,
     .op = op,
     .bases = self->bases,
-    .scratch = op_scratch (op, &self->setup) > 0 ? arena_address (self, self->plan->scratch[i]) : 0,
+    .factors = self->factors,
+    .scratch = op_scratch (op, self) > 0 ? arena_address (self, self->plan->scratch[i]) : 0,
     .packings = { self->ops[i].packings[0], self->ops[i].packings[1] },
     .table = own,
     .rows = own,
   };
 
-  begin_op (&call);
+  begin_op (self, &call);
   zim_vk_op_class (op->kind)->emit (&call);
 }
 
@@ -650,6 +663,7 @@ zim_vk_executable_finalize (GObject *object)
   g_free (self->ops);
   g_free (self->places);
   g_free (self->bases);
+  g_free (self->factors);
   zim_arena_plan_free (self->plan);
   g_object_unref (self->backend);
   G_OBJECT_CLASS (zim_vk_executable_parent_class)->finalize (object);

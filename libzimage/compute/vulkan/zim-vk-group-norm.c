@@ -80,7 +80,7 @@ group_norm_emit (const ZimVkCall *call)
   const ZimOp *op = call->op;
   const ZimTensor *x = op->sources[0], *out = op->out;
   gint64 n = out->rows * out->cols;
-  ZimVkGroupNormApplyConstants constants = { GROUP_SIZE, op->norm.silu };
+  ZimVkGroupNormApplyConstants constants = { GROUP_SIZE, op->norm.silu, zim_vk_stored_operand (call) };
   ZimVkGroupNormApplyPush push = {
     .x = zim_vk_tensor_address (call, x),
     .y = zim_vk_tensor_address (call, out),

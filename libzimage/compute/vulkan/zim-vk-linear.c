@@ -58,6 +58,13 @@ find_rotation (const ZimOp *op)
   return 0;
 }
 
+/* x is rotated as it is, in f32. */
+gboolean
+zim_vk_linear_takes_operands (const ZimOp *op)
+{
+  return find_rotation (op) == 0;
+}
+
 static gsize
 parts_size (const ZimOp *op,
             guint        splits)
@@ -182,8 +189,8 @@ emit_section (const ZimVkCall    *call,
     .unscale = is_whole ? 1 / operand_scale (call) : 1,
   };
 
-  zim_vk_matmul_constants (call->setup, product, &section->format, is_rotated || zim_vk_is_aligned (call, x), has_bias,
-                           &constants);
+  zim_vk_matmul_constants (call->setup, product, &section->format,
+                           is_rotated ? ZIM_VK_LAYOUT_QUADS : zim_vk_layout_of (call, x), has_bias, &constants);
   zim_vk_recorder_dispatch (call->recorder, product->shader, &constants, &push,
                             zim_vk_count (section->rows, product->tile.cols),
                             zim_vk_count (out->rows, product->tile.rows), division->splits,

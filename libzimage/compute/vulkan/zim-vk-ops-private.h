@@ -22,6 +22,13 @@ typedef enum {
   ZIM_VK_OPERAND_F16,
 } ZimVkOperand;
 
+/* How products read four neighbours of x; shaders/common.glsl has the same numbers. */
+typedef enum {
+  ZIM_VK_LAYOUT_SINGLES,
+  ZIM_VK_LAYOUT_QUADS,
+  ZIM_VK_LAYOUT_OPERANDS, /* which x is stored as */
+} ZimVkLayout;
+
 /* What planning and recording go by. */
 typedef struct {
   ZimVkDevice  *device;
@@ -34,6 +41,7 @@ typedef struct {
   ZimVkRecorder         *recorder;
   const ZimOp           *op;
   const VkDeviceAddress *bases;       /* of every tensor's base, by id */
+  const float           *factors;     /* the same: see zim_vk_find_narrow () */
   VkDeviceAddress        scratch;
   const ZimVkPacking    *packings[2]; /* what pack () took hold of */
   VkDeviceAddress        table;       /* of the op's ranges: the row behind each and its sample */
@@ -111,13 +119,13 @@ ZimVkProduct        zim_vk_choose_product (const ZimVkSetup *setup,
 void                zim_vk_matmul_constants (const ZimVkSetup      *setup,
                                              const ZimVkProduct    *product,
                                              const ZimVkFormat     *format,
-                                             gboolean               is_aligned,
+                                             ZimVkLayout            layout,
                                              gboolean               has_bias,
                                              ZimVkProductConstants *constants);
 void                zim_vk_conv_constants (const ZimVkSetup      *setup,
                                            const ZimVkProduct    *product,
                                            ZimDType               dtype,
-                                           gboolean               is_aligned,
+                                           ZimVkLayout            layout,
                                            gboolean               has_bias,
                                            ZimVkProductConstants *constants);
 
@@ -126,11 +134,35 @@ double              zim_vk_measure_rate  (ZimVkDevice      *device,
                                           ZimVkOperand      operand,
                                           GError          **error);
 
+/* Finds the tensors that products alone read, so that they can be stored as operands: half of the memory and of its
+ * traffic, and the same results. Of each tensor's base, by id: what it is multiplied by before it is rounded; 0 of
+ * those that stay f32. */
+float              *zim_vk_find_narrow   (ZimProgram       *program,
+                                          const ZimVkSetup *setup);
+/* Whether a product takes its x as operands */
+gboolean            zim_vk_linear_takes_operands (const ZimOp *op);
+
+static inline gsize
+zim_vk_element_size (const float     *factors,
+                     const ZimTensor *tensor)
+{
+  return factors[tensor->base->id] != 0 ? sizeof (guint16) : zim_dtype_size (tensor->dtype);
+}
+
 static inline VkDeviceAddress
 zim_vk_tensor_address (const ZimVkCall *call,
                        const ZimTensor *tensor)
 {
-  return call->bases[tensor->base->id] + (VkDeviceAddress) tensor->offset * zim_dtype_size (tensor->dtype);
+  gsize size = zim_vk_element_size (call->factors, tensor);
+
+  return call->bases[tensor->base->id] + (VkDeviceAddress) tensor->offset * size;
+}
+
+/* What an operation stores its result as: operands of that kind, or ZIM_VK_OPERAND_F32 */
+static inline ZimVkOperand
+zim_vk_stored_operand (const ZimVkCall *call)
+{
+  return call->factors[call->op->out->base->id] != 0 ? call->setup->operand : ZIM_VK_OPERAND_F32;
 }
 
 /* Four neighbours can be read at once from every fourth column on. */
@@ -139,6 +171,15 @@ zim_vk_is_aligned (const ZimVkCall *call,
                    const ZimTensor *tensor)
 {
   return zim_vk_tensor_address (call, tensor) % 16 == 0 && tensor->stride % 4 == 0 && tensor->cols % 4 == 0;
+}
+
+static inline ZimVkLayout
+zim_vk_layout_of (const ZimVkCall *call,
+                  const ZimTensor *tensor)
+{
+  if (call->factors[tensor->base->id] != 0)
+    return ZIM_VK_LAYOUT_OPERANDS;
+  return zim_vk_is_aligned (call, tensor) ? ZIM_VK_LAYOUT_QUADS : ZIM_VK_LAYOUT_SINGLES;
 }
 
 static inline VkDeviceAddress

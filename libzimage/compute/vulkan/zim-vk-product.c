@@ -49,7 +49,8 @@ zim_vk_product_shader (const ZimVkSetup *setup,
 #define MAX_SUMS_EACH 128   /* of an invocation, in registers */
 
 static const ZimVkTile plain_tiles[] = {
-  { 32, 64, 8, 16 }, { 64, 32, 16, 8 }, { 64, 64, 16, 16 }, { 64, 128, 8, 16 }, { 128, 64, 16, 8 }, { 128, 128, 16, 16 },
+  { 32, 64, 8, 16 },  { 64, 32, 16, 8 },  { 64, 64, 16, 16 },
+  { 64, 128, 8, 16 }, { 128, 64, 16, 8 }, { 128, 128, 16, 16 },
 };
 
 static const ZimVkTile coop_tiles[] = {
@@ -190,7 +191,7 @@ void
 zim_vk_matmul_constants (const ZimVkSetup      *setup,
                          const ZimVkProduct    *product,
                          const ZimVkFormat     *format,
-                         gboolean               is_aligned,
+                         ZimVkLayout            layout,
                          gboolean               has_bias,
                          ZimVkProductConstants *constants)
 {
@@ -200,7 +201,7 @@ zim_vk_matmul_constants (const ZimVkSetup      *setup,
   constants->values[n++] = format->codes;
   if (zim_vk_find_matrix (setup) == NULL)
     constants->values[n++] = setup->operand;
-  constants->values[n++] = is_aligned;
+  constants->values[n++] = layout;
   constants->values[n++] = has_bias;
 }
 
@@ -208,7 +209,7 @@ void
 zim_vk_conv_constants (const ZimVkSetup      *setup,
                        const ZimVkProduct    *product,
                        ZimDType               dtype,
-                       gboolean               is_aligned,
+                       ZimVkLayout            layout,
                        gboolean               has_bias,
                        ZimVkProductConstants *constants)
 {
@@ -217,7 +218,7 @@ zim_vk_conv_constants (const ZimVkSetup      *setup,
   constants->values[n++] = dtype;
   if (zim_vk_find_matrix (setup) == NULL)
     constants->values[n++] = setup->operand;
-  constants->values[n++] = is_aligned;
+  constants->values[n++] = layout;
   constants->values[n++] = has_bias;
 }
 
@@ -241,7 +242,7 @@ time_product (ZimVkDevice      *device,
   };
   gint64 start;
 
-  zim_vk_matmul_constants (&setup, &product, &format, TRUE, FALSE, &constants);
+  zim_vk_matmul_constants (&setup, &product, &format, ZIM_VK_LAYOUT_QUADS, FALSE, &constants);
   zim_vk_recorder_dispatch (recorder, product.shader, &constants, &push, zim_vk_count (n, product.tile.cols),
                             zim_vk_count (n, product.tile.rows), 1, 0);
   if (!zim_vk_recorder_finish (recorder, error))

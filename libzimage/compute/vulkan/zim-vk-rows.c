@@ -33,7 +33,8 @@ emit_element (const ZimVkCall *call,
 {
   const ZimTensor *out = call->op->out;
   gint64 n = out->rows * out->cols;
-  ZimVkElementConstants constants = { GROUP_SIZE, kind };
+  ZimVkElementConstants constants = { GROUP_SIZE, kind, zim_vk_stored_operand (call) };
+  float factor = call->factors[out->base->id];
   ZimVkElementPush push = {
     .a = a.address,
     .b = b.address,
@@ -43,7 +44,7 @@ emit_element (const ZimVkCall *call,
     .a_stride = (guint32) a.stride,
     .b_stride = (guint32) b.stride,
     .y_stride = (guint32) out->stride,
-    .mul = kind == ZIM_VK_ELEMENT_AFFINE ? call->op->affine.mul : 1,
+    .mul = kind == ZIM_VK_ELEMENT_AFFINE ? call->op->affine.mul : factor,
     .add = kind == ZIM_VK_ELEMENT_AFFINE ? call->op->affine.add : 0,
   };
 
@@ -120,6 +121,7 @@ norm_emit (const ZimVkCall *call)
   guint team = choose_team (op->norm.group);
   ZimVkNormConstants constants = {
     GROUP_SIZE, team, op->kind == ZIM_OP_LAYER_NORM, call->packings[0] != NULL, scale != NULL,
+    zim_vk_stored_operand (call),
   };
   ZimVkNormPush push = {
     .x = zim_vk_tensor_address (call, x),
@@ -134,6 +136,7 @@ norm_emit (const ZimVkCall *call)
     .y_stride = (guint32) out->stride,
     .scale_stride = scale != NULL ? (guint32) scale->stride : 0,
     .eps = op->norm.eps,
+    .factor = call->factors[out->base->id],
   };
 
   zim_vk_recorder_dispatch_1d (call->recorder, &zim_vk_norm, &constants, &push,
