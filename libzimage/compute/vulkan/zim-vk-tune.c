@@ -280,7 +280,8 @@ choose_size (ZimVkBackend *backend,
   return size;
 }
 
-/* Several products of one x, of each of which a row leaves the device: no other is left out. */
+/* Several products of one x, which comes from a norm, as nearly all of the model's do: stored as operands where the
+ * precision has some. A row of each leaves the device. */
 static ZimProgram *
 build (ZimVkFamily      family,
        const Size      *size,
@@ -289,7 +290,9 @@ build (ZimVkFamily      family,
 {
   ZimProgram *program = zim_program_new ("tune");
   gint64 n_rows = family == ZIM_VK_CONV ? (gint64) size->rows * size->rows : size->rows;
-  ZimTensor *x = zim_program_repeat_row (program, row, n_rows), *y;
+  ZimTensor *x = zim_program_rms_norm (program, zim_program_repeat_row (program, row, n_rows), NULL, 0, 1e-5f, NULL,
+                                       NULL, 0);
+  ZimTensor *y;
 
   for (guint i = 0; i < MORE; i++)
     {
