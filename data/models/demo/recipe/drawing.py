@@ -13,6 +13,7 @@ SIZES = {"small": (0.25, 0.3125), None: (0.4375, 0.5625), "big": (0.6875, 0.8125
 # Narrow enough to stand closer together than their size.
 NARROW = {"cat", "dog", "rabbit", "bear", "snowman", "flower", "tree", "fir", "rocket", "balloon"}
 PLACED_SIZES = {"small": (0.1875, 0.25), None: (0.3125, 0.375), "big": (0.4375, 0.5)}
+LIGHT = 26 # levels that a background may be lighter or darker than its name says
 STEP = 0.0625 # between the sizes of things in a group
 
 
@@ -34,7 +35,7 @@ def pick_colour(rng, subject, name, background):
 
 def pick_background(rng, name):
     """The colour behind everything."""
-    return shifted(ALL[name], rng, 4) if name else rng.choice(QUIET)
+    return shifted(ALL[name] if name else rng.choice(QUIET), rng, LIGHT)
 
 
 def floor_colour(colour):
@@ -49,8 +50,10 @@ def draw_floor(canvas, colour, y):
 
 def place_point(canvas, place, rng):
     """The middle of a subject at a place."""
-    x = canvas.width * 0.5 + rng.uniform(-0.09, 0.09)
-    y = canvas.height * 0.5 + rng.uniform(-0.09, 0.09)
+    # Where a place leaves a direction open, it is chance: two seeds are two pictures.
+    free = 0.06 if place == "centre" else 0.2
+    x = canvas.width * 0.5 + rng.uniform(-free, free)
+    y = canvas.height * 0.5 + rng.uniform(-free, free)
     margin_x = 0.25 * canvas.width + rng.uniform(-0.03, 0.09)
     margin_y = 0.25 * canvas.height + rng.uniform(-0.03, 0.09)
     words = place.split()
@@ -130,7 +133,7 @@ def draw_several(canvas, scene, rng, background):
     group = scene["groups"][0]
     w, h = canvas.width, canvas.height
     room = rng.uniform(0.8, 1.0)
-    middle = h * 0.5 + (rng.uniform(-0.08, 0.08) * h if group["count"] < 4 else 0)
+    middle = h * 0.5 + (rng.uniform(-0.16, 0.16) * h if group["count"] < 4 else 0)
     floor = None
     if group["subject"] in STANDING and group["count"] < 5:
         line = canvas.snap(h * rng.uniform(0.66, 0.74))

@@ -31,7 +31,7 @@ class Land:
         self.pen = canvas.pen()
         self.w = canvas.width
         self.h = canvas.height
-        self.horizon = canvas.snap(canvas.height * rng.uniform(0.56, 0.66))
+        self.horizon = canvas.snap(canvas.height * rng.uniform(0.5, 0.69))
 
     def tint(self, colour, snow=True):
         """A colour in the light of the hour, and under snow where there is some."""
