@@ -10,6 +10,7 @@
 #include "app-fields.h"
 #include "app-format.h"
 #include "app-json.h"
+#include "app-lists.h"
 #include "app-params.h"
 #include "cli.h"
 #include "cli-remote.h"
@@ -140,28 +141,6 @@ print_table (const Facts *facts)
     print_tensors (facts->tensors);
 }
 
-static GVariant *
-tensors_to_variant (GVariant *tensors)
-{
-  GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("aa{sv}"));
-  GVariantIter iter;
-  const char *name, *type;
-  GVariant *shape;
-  guint64 size;
-
-  g_variant_iter_init (&iter, tensors);
-  while (g_variant_iter_loop (&iter, "(&s&s@axt)", &name, &type, &shape, &size))
-    {
-      g_variant_builder_open (&builder, G_VARIANT_TYPE_VARDICT);
-      g_variant_builder_add (&builder, "{sv}", "name", g_variant_new_string (name));
-      g_variant_builder_add (&builder, "{sv}", "type", g_variant_new_string (type));
-      g_variant_builder_add (&builder, "{sv}", "shape", shape);
-      g_variant_builder_add (&builder, "{sv}", "size", g_variant_new_uint64 (size));
-      g_variant_builder_close (&builder);
-    }
-  return g_variant_builder_end (&builder);
-}
-
 static void
 print_json (const Facts *facts)
 {
@@ -180,7 +159,7 @@ print_json (const Facts *facts)
   app_dict_add (&builder, "guidance_scale", "d", facts->guidance);
   app_dict_add_value (&builder, "capabilities", g_variant_new_strv ((const char *[]) { "image" }, 1));
   if (facts->tensors != NULL)
-    app_dict_add_value (&builder, "tensors", tensors_to_variant (facts->tensors));
+    app_dict_add_value (&builder, "tensors", app_tensors_to_variant (facts->tensors));
 
   json = app_variant_to_json (g_variant_builder_end (&builder));
   g_print ("%s\n", json);

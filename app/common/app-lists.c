@@ -1,4 +1,4 @@
-/* app-lists.c: devices and models for programs
+/* app-lists.c: devices, models and tensors for programs
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -43,4 +43,26 @@ app_stored_model_add (ZimStoredModel  *model,
   app_dict_add (dict, "digest", "s", zim_stored_model_get_id (model));
   app_dict_add (dict, "size", "t", zim_stored_model_get_size (model));
   app_dict_add (dict, "modified_at", "s", modified);
+}
+
+GVariant *
+app_tensors_to_variant (GVariant *tensors)
+{
+  GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("aa{sv}"));
+  GVariantIter iter;
+  const char *name, *type;
+  GVariant *shape;
+  guint64 size;
+
+  g_variant_iter_init (&iter, tensors);
+  while (g_variant_iter_loop (&iter, "(&s&s@axt)", &name, &type, &shape, &size))
+    {
+      g_variant_builder_open (&builder, G_VARIANT_TYPE_VARDICT);
+      app_dict_add (&builder, "name", "s", name);
+      app_dict_add (&builder, "type", "s", type);
+      app_dict_add_value (&builder, "shape", shape);
+      app_dict_add (&builder, "size", "t", size);
+      g_variant_builder_close (&builder);
+    }
+  return g_variant_builder_end (&builder);
 }

@@ -8,6 +8,7 @@
 #include "app-fields.h"
 #include "app-format.h"
 #include "app-listing.h"
+#include "app-lists.h"
 #include "app-params.h"
 #include "server-answer.h"
 #include "server-handlers.h"
@@ -350,29 +351,6 @@ show_free (Show *show)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Show, show_free)
 
 static GVariant *
-make_tensors (ZimModel *model)
-{
-  GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("aa{sv}"));
-  g_autoptr(GVariant) tensors = zim_model_list_tensors (model);
-  GVariantIter iter;
-  const char *name, *type;
-  GVariant *shape;
-  guint64 size;
-
-  g_variant_iter_init (&iter, tensors);
-  while (g_variant_iter_loop (&iter, "(&s&s@axt)", &name, &type, &shape, &size))
-    {
-      g_variant_builder_open (&builder, G_VARIANT_TYPE_VARDICT);
-      g_variant_builder_add (&builder, "{sv}", "name", g_variant_new_string (name));
-      g_variant_builder_add (&builder, "{sv}", "type", g_variant_new_string (type));
-      g_variant_builder_add (&builder, "{sv}", "shape", shape);
-      g_variant_builder_add (&builder, "{sv}", "size", g_variant_new_uint64 (size));
-      g_variant_builder_close (&builder);
-    }
-  return g_variant_builder_end (&builder);
-}
-
-static GVariant *
 make_model_info (ZimModel *model)
 {
   GVariantBuilder dict;
@@ -412,7 +390,11 @@ show_opened_cb (GObject      *source,
   app_dict_add_value (&dict, "model_info", make_model_info (model));
   app_dict_add_value (&dict, "capabilities", g_variant_new_strv ((const char *[]) { "image" }, 1));
   if (show->is_verbose)
-    app_dict_add_value (&dict, "tensors", make_tensors (model));
+    {
+      g_autoptr(GVariant) tensors = zim_model_list_tensors (model);
+
+      app_dict_add_value (&dict, "tensors", app_tensors_to_variant (tensors));
+    }
   server_call_reply_json (show->call, 200, g_variant_builder_end (&dict));
 }
 
