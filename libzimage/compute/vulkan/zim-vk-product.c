@@ -50,7 +50,7 @@ zim_vk_product_shader (const ZimVkSetup *setup,
 
 static const ZimVkTile plain_tiles[] = {
   { 32, 64, 8, 16 },  { 64, 32, 16, 8 },  { 64, 64, 16, 16 },
-  { 64, 128, 8, 16 }, { 128, 64, 16, 8 }, { 128, 128, 16, 16 },
+  { 64, 128, 8, 16 }, { 128, 64, 16, 8 }, { 128, 128, 16, 16 }, { 32, 128, 4, 16 },
 };
 
 static const ZimVkTile coop_tiles[] = {
@@ -116,11 +116,17 @@ zim_vk_default_tile (const ZimVkSetup *setup,
     { { 32, 64, 8, 16 }, { 64, 64, 16, 16 }, { 128, 128, 16, 16 } },
     { { 64, 32, 16, 8 }, { 64, 64, 16, 16 }, { 128, 128, 16, 16 } },
   };
+  /* A processor gathers from shared memory one by one, and should multiply what it has more often. */
+  static const ZimVkTile software[ZIM_VK_N_FAMILIES][ZIM_VK_N_SHAPES] = {
+    { { 32, 128, 4, 16 }, { 64, 128, 8, 16 }, { 64, 128, 8, 16 } },
+    { { 64, 32, 16, 8 }, { 128, 64, 16, 8 }, { 128, 64, 16, 8 } },
+  };
   ZimVkTile tile = plain[family][shape];
   guint half = MAX (zim_vk_count_subgroups (setup) / 2, 1);
 
   if (zim_vk_find_matrix (setup) == NULL)
-    return tile;
+    return setup->device->physical->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU ? software[family][shape]
+                                                                                         : tile;
   tile.down = tile.rows > tile.cols ? half : 2;
   tile.across = tile.rows > tile.cols ? 2 : half;
   return shape < ZIM_VK_LARGE || can_make (setup, &tile) ? tile : zim_vk_default_tile (setup, family, ZIM_VK_MEDIUM);
