@@ -147,7 +147,9 @@ def environment(store, **changes):
     # A team of threads that wait for each other is slow on a machine that has others to care for.
     env.update(LC_ALL='C.UTF-8', HOME=work, ZIMAGE_MODELS=store, ZIM_DEVICE='cpu', ZIM_THREADS='1',
                XDG_CACHE_HOME=os.path.join(work, 'cache'), XDG_STATE_HOME=os.path.join(work, 'state'),
-               XDG_DATA_DIRS=os.path.join(work, 'share'), GSETTINGS_SCHEMA_DIR='/usr/share/glib-2.0/schemas')
+
+               # The system's schemas and types of files are needed, too.
+               XDG_DATA_DIRS=':'.join([os.path.join(work, 'share'), '/usr/local/share', '/usr/share']))
     env.update(changes)
     return env
 
