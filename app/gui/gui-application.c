@@ -209,6 +209,10 @@ gui_application_shutdown (GApplication *application)
   GuiApplication *self = GUI_APPLICATION (application);
 
   gui_history_flush (gui_session_get_history (self->session));
+  /* The session outlives this while a picture is being saved. */
+  g_signal_handlers_disconnect_by_data (gui_session_get_queue (self->session), self);
+  g_signal_handlers_disconnect_by_data (gui_session_get_settings (self->session), self);
+  g_signal_handlers_disconnect_by_data (self->session, self);
   g_clear_object (&self->session);
   G_APPLICATION_CLASS (gui_application_parent_class)->shutdown (application);
 }
