@@ -254,9 +254,9 @@ gui_application_handle_local_options (GApplication *application,
 }
 
 static void
-gui_application_class_init (GuiApplicationClass *klass)
+gui_application_class_init (GuiApplicationClass *class)
 {
-  GApplicationClass *application_class = G_APPLICATION_CLASS (klass);
+  GApplicationClass *application_class = G_APPLICATION_CLASS (class);
 
   application_class->startup = gui_application_startup;
   application_class->shutdown = gui_application_shutdown;

@@ -293,11 +293,11 @@ gui_canvas_dispose (GObject *object)
 }
 
 static void
-gui_canvas_class_init (GuiCanvasClass *klass)
+gui_canvas_class_init (GuiCanvasClass *class)
 {
-  GtkWidgetClass *widget_class = GTK_WIDGET_CLASS (klass);
+  GtkWidgetClass *widget_class = GTK_WIDGET_CLASS (class);
 
-  G_OBJECT_CLASS (klass)->dispose = gui_canvas_dispose;
+  G_OBJECT_CLASS (class)->dispose = gui_canvas_dispose;
   widget_class->snapshot = gui_canvas_snapshot;
   widget_class->measure = gui_canvas_measure;
   widget_class->size_allocate = gui_canvas_size_allocate;

@@ -216,11 +216,11 @@ gui_gallery_dispose (GObject *object)
 }
 
 static void
-gui_gallery_class_init (GuiGalleryClass *klass)
+gui_gallery_class_init (GuiGalleryClass *class)
 {
-  GtkWidgetClass *widget_class = GTK_WIDGET_CLASS (klass);
+  GtkWidgetClass *widget_class = GTK_WIDGET_CLASS (class);
 
-  G_OBJECT_CLASS (klass)->dispose = gui_gallery_dispose;
+  G_OBJECT_CLASS (class)->dispose = gui_gallery_dispose;
 
   changed_signal = g_signal_new ("changed", GUI_TYPE_GALLERY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
 

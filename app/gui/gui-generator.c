@@ -104,9 +104,9 @@ gui_generator_set_property (GObject      *object,
 }
 
 static void
-gui_generator_class_init (GuiGeneratorClass *klass)
+gui_generator_class_init (GuiGeneratorClass *class)
 {
-  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  GObjectClass *object_class = G_OBJECT_CLASS (class);
 
   object_class->dispose = gui_generator_dispose;
   object_class->get_property = gui_generator_get_property;

@@ -58,9 +58,9 @@ gui_history_finalize (GObject *object)
 }
 
 static void
-gui_history_class_init (GuiHistoryClass *klass)
+gui_history_class_init (GuiHistoryClass *class)
 {
-  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  GObjectClass *object_class = G_OBJECT_CLASS (class);
 
   object_class->dispose = gui_history_dispose;
   object_class->finalize = gui_history_finalize;

@@ -448,11 +448,11 @@ gui_models_dispose (GObject *object)
 }
 
 static void
-gui_models_class_init (GuiModelsClass *klass)
+gui_models_class_init (GuiModelsClass *class)
 {
-  GtkWidgetClass *widget_class = GTK_WIDGET_CLASS (klass);
+  GtkWidgetClass *widget_class = GTK_WIDGET_CLASS (class);
 
-  G_OBJECT_CLASS (klass)->dispose = gui_models_dispose;
+  G_OBJECT_CLASS (class)->dispose = gui_models_dispose;
 
   gtk_widget_class_set_template_from_resource (widget_class, "/io/github/zimage/Zimage/gui-models.ui");
   gtk_widget_class_bind_template_child (widget_class, GuiModels, transfers_group);

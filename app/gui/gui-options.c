@@ -504,11 +504,11 @@ gui_options_dispose (GObject *object)
 }
 
 static void
-gui_options_class_init (GuiOptionsClass *klass)
+gui_options_class_init (GuiOptionsClass *class)
 {
-  GtkWidgetClass *widget_class = GTK_WIDGET_CLASS (klass);
+  GtkWidgetClass *widget_class = GTK_WIDGET_CLASS (class);
 
-  G_OBJECT_CLASS (klass)->dispose = gui_options_dispose;
+  G_OBJECT_CLASS (class)->dispose = gui_options_dispose;
 
   gtk_widget_class_set_template_from_resource (widget_class, "/io/github/zimage/Zimage/gui-options.ui");
   gtk_widget_class_bind_template_child (widget_class, GuiOptions, model_row);

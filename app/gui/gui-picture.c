@@ -29,9 +29,9 @@ gui_picture_finalize (GObject *object)
 }
 
 static void
-gui_picture_class_init (GuiPictureClass *klass)
+gui_picture_class_init (GuiPictureClass *class)
 {
-  G_OBJECT_CLASS (klass)->finalize = gui_picture_finalize;
+  G_OBJECT_CLASS (class)->finalize = gui_picture_finalize;
 }
 
 static void

@@ -69,11 +69,11 @@ gui_preferences_dispose (GObject *object)
 }
 
 static void
-gui_preferences_class_init (GuiPreferencesClass *klass)
+gui_preferences_class_init (GuiPreferencesClass *class)
 {
-  GtkWidgetClass *widget_class = GTK_WIDGET_CLASS (klass);
+  GtkWidgetClass *widget_class = GTK_WIDGET_CLASS (class);
 
-  G_OBJECT_CLASS (klass)->dispose = gui_preferences_dispose;
+  G_OBJECT_CLASS (class)->dispose = gui_preferences_dispose;
 
   gtk_widget_class_set_template_from_resource (widget_class, "/io/github/zimage/Zimage/gui-preferences.ui");
   gtk_widget_class_bind_template_child (widget_class, GuiPreferences, folder_row);

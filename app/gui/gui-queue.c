@@ -62,9 +62,9 @@ gui_queue_finalize (GObject *object)
 }
 
 static void
-gui_queue_class_init (GuiQueueClass *klass)
+gui_queue_class_init (GuiQueueClass *class)
 {
-  G_OBJECT_CLASS (klass)->finalize = gui_queue_finalize;
+  G_OBJECT_CLASS (class)->finalize = gui_queue_finalize;
 
   task_done_signal = g_signal_new ("task-done", GUI_TYPE_QUEUE, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1,
                                    GUI_TYPE_TASK);

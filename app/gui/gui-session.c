@@ -55,9 +55,9 @@ gui_session_dispose (GObject *object)
 }
 
 static void
-gui_session_class_init (GuiSessionClass *klass)
+gui_session_class_init (GuiSessionClass *class)
 {
-  G_OBJECT_CLASS (klass)->dispose = gui_session_dispose;
+  G_OBJECT_CLASS (class)->dispose = gui_session_dispose;
 
   signals[MESSAGE] = g_signal_new ("message", GUI_TYPE_SESSION, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1,
                                    G_TYPE_STRING);

@@ -313,11 +313,11 @@ gui_studio_dispose (GObject *object)
 }
 
 static void
-gui_studio_class_init (GuiStudioClass *klass)
+gui_studio_class_init (GuiStudioClass *class)
 {
-  GtkWidgetClass *widget_class = GTK_WIDGET_CLASS (klass);
+  GtkWidgetClass *widget_class = GTK_WIDGET_CLASS (class);
 
-  G_OBJECT_CLASS (klass)->dispose = gui_studio_dispose;
+  G_OBJECT_CLASS (class)->dispose = gui_studio_dispose;
 
   changed_signal = g_signal_new ("changed", GUI_TYPE_STUDIO, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
 

@@ -91,9 +91,9 @@ gui_task_get_property (GObject    *object,
 }
 
 static void
-gui_task_class_init (GuiTaskClass *klass)
+gui_task_class_init (GuiTaskClass *class)
 {
-  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  GObjectClass *object_class = G_OBJECT_CLASS (class);
   const GParamFlags flags = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY;
 
   object_class->finalize = gui_task_finalize;

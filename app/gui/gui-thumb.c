@@ -88,10 +88,10 @@ gui_thumb_dispose (GObject *object)
 }
 
 static void
-gui_thumb_class_init (GuiThumbClass *klass)
+gui_thumb_class_init (GuiThumbClass *class)
 {
-  G_OBJECT_CLASS (klass)->dispose = gui_thumb_dispose;
-  gtk_widget_class_set_css_name (GTK_WIDGET_CLASS (klass), "thumb");
+  G_OBJECT_CLASS (class)->dispose = gui_thumb_dispose;
+  gtk_widget_class_set_css_name (GTK_WIDGET_CLASS (class), "thumb");
 }
 
 static void

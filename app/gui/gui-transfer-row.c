@@ -73,9 +73,9 @@ gui_transfer_row_dispose (GObject *object)
 }
 
 static void
-gui_transfer_row_class_init (GuiTransferRowClass *klass)
+gui_transfer_row_class_init (GuiTransferRowClass *class)
 {
-  G_OBJECT_CLASS (klass)->dispose = gui_transfer_row_dispose;
+  G_OBJECT_CLASS (class)->dispose = gui_transfer_row_dispose;
 }
 
 static void

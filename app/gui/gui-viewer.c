@@ -151,11 +151,11 @@ gui_viewer_dispose (GObject *object)
 }
 
 static void
-gui_viewer_class_init (GuiViewerClass *klass)
+gui_viewer_class_init (GuiViewerClass *class)
 {
-  GtkWidgetClass *widget_class = GTK_WIDGET_CLASS (klass);
+  GtkWidgetClass *widget_class = GTK_WIDGET_CLASS (class);
 
-  G_OBJECT_CLASS (klass)->dispose = gui_viewer_dispose;
+  G_OBJECT_CLASS (class)->dispose = gui_viewer_dispose;
 
   g_type_ensure (GUI_TYPE_CANVAS);
   gtk_widget_class_set_template_from_resource (widget_class, "/io/github/zimage/Zimage/gui-viewer.ui");

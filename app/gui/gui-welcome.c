@@ -86,11 +86,11 @@ gui_welcome_dispose (GObject *object)
 }
 
 static void
-gui_welcome_class_init (GuiWelcomeClass *klass)
+gui_welcome_class_init (GuiWelcomeClass *class)
 {
-  GtkWidgetClass *widget_class = GTK_WIDGET_CLASS (klass);
+  GtkWidgetClass *widget_class = GTK_WIDGET_CLASS (class);
 
-  G_OBJECT_CLASS (klass)->dispose = gui_welcome_dispose;
+  G_OBJECT_CLASS (class)->dispose = gui_welcome_dispose;
 
   gtk_widget_class_set_template_from_resource (widget_class, "/io/github/zimage/Zimage/gui-welcome.ui");
   gtk_widget_class_bind_template_child (widget_class, GuiWelcome, demo_row);

@@ -255,11 +255,11 @@ gui_window_set_accels (GtkApplication *application)
 }
 
 void
-_gui_window_class_install_actions (GtkWidgetClass *klass)
+_gui_window_class_install_actions (GtkWidgetClass *class)
 {
   for (guint i = 0; i < G_N_ELEMENTS (verbs); i++)
-    gtk_widget_class_install_action (klass, verbs[i].name, NULL, activate_verb);
-  gtk_widget_class_install_action (klass, "win.view", "s", activate_view);
-  gtk_widget_class_install_action (klass, "win.pull", "s", activate_pull);
-  gtk_widget_class_install_action (klass, "win.remove-model", "s", activate_remove_model);
+    gtk_widget_class_install_action (class, verbs[i].name, NULL, activate_verb);
+  gtk_widget_class_install_action (class, "win.view", "s", activate_view);
+  gtk_widget_class_install_action (class, "win.pull", "s", activate_pull);
+  gtk_widget_class_install_action (class, "win.remove-model", "s", activate_remove_model);
 }

@@ -234,11 +234,11 @@ gui_window_dispose (GObject *object)
 }
 
 static void
-gui_window_class_init (GuiWindowClass *klass)
+gui_window_class_init (GuiWindowClass *class)
 {
-  GtkWidgetClass *widget_class = GTK_WIDGET_CLASS (klass);
+  GtkWidgetClass *widget_class = GTK_WIDGET_CLASS (class);
 
-  G_OBJECT_CLASS (klass)->dispose = gui_window_dispose;
+  G_OBJECT_CLASS (class)->dispose = gui_window_dispose;
 
   g_type_ensure (GUI_TYPE_STUDIO);
   g_type_ensure (GUI_TYPE_GALLERY);
