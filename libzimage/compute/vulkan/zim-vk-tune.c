@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include <glib/gi18n-lib.h>
+#include <string.h>
 
 #include "compute/vulkan/zim-vk-pipeline-private.h"
 #include "compute/vulkan/zim-vk-tune-private.h"
@@ -403,8 +404,9 @@ tune_shape (const Trial *trial,
   const ZimVkSetup setup = { trial->backend->device, (ZimVkOperand) (trial->precision - ZIM_PRECISION_F32) };
   g_autoptr(GArray) tiles = zim_vk_list_tiles (&setup);
   Size size = choose_size (trial->backend, family, shape);
-  ZimVkTile best = zim_vk_default_tile (&setup, family, shape);
-  double default_rate = try_tile (trial, family, &size, &best, error), best_rate = default_rate;
+  const ZimVkTile usual = zim_vk_default_tile (&setup, family, shape);
+  ZimVkTile best = usual;
+  double default_rate = try_tile (trial, family, &size, &usual, error), best_rate = default_rate;
 
   if (default_rate == 0)
     return NULL;
@@ -412,8 +414,11 @@ tune_shape (const Trial *trial,
     {
       const ZimVkTile *tile = &g_array_index (tiles, ZimVkTile, i);
       g_autoptr(GError) local_error = NULL;
-      double rate = try_tile (trial, family, &size, tile, &local_error);
+      double rate;
 
+      if (memcmp (tile, &usual, sizeof usual) == 0)
+        continue;
+      rate = try_tile (trial, family, &size, tile, &local_error);
       if (rate == 0 && is_fatal (trial, local_error))
         {
           g_propagate_error (error, g_steal_pointer (&local_error));
