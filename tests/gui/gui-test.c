@@ -321,6 +321,26 @@ gui_test_get_history (GuiApplication *application)
   return gui_session_get_history (gui_application_get_session (application));
 }
 
+GuiQueue *
+gui_test_get_queue (GuiApplication *application)
+{
+  return gui_session_get_queue (gui_application_get_session (application));
+}
+
+gboolean
+gui_test_is_midway (gpointer application)
+{
+  GuiTask *task = gui_queue_get_current (gui_test_get_queue (application));
+
+  return task != NULL && gui_task_get_step (task) >= 2;
+}
+
+gboolean
+gui_test_is_idle (gpointer application)
+{
+  return gui_queue_get_length (gui_test_get_queue (application)) == 0;
+}
+
 /* Widgets and actions */
 
 GuiWindow *

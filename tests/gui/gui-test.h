@@ -50,6 +50,10 @@ gpointer   gui_test_find_window  (GType           type);
 gpointer   gui_test_find         (gpointer        root,
                                   const char     *name);
 GuiHistory *gui_test_get_history (GuiApplication *application);
+GuiQueue  *gui_test_get_queue    (GuiApplication *application);
+/* Conditions, of an application: its task has made two steps or more; there is no task. */
+gboolean   gui_test_is_midway    (gpointer        application);
+gboolean   gui_test_is_idle      (gpointer        application);
 /* … until all tasks are over and so many pictures are in the history. */
 void       gui_test_wait_for_pictures (GuiApplication *application,
                                        guint           n_pictures);

@@ -26,12 +26,6 @@ set_up (void)
   g_settings_set_int (settings, "steps", STEPS);
 }
 
-static GuiQueue *
-get_queue (GuiApplication *application)
-{
-  return gui_session_get_queue (gui_application_get_session (application));
-}
-
 static char *
 get_path (GuiApplication *application,
           guint           position)
@@ -141,7 +135,7 @@ steps_script (GuiApplication *application,
   g_assert_false (gtk_revealer_get_reveal_child (revealer));
   g_assert_false (gui_test_is_enabled (window, "win.cancel"));
   gui_test_activate (window, "win.generate", NULL);
-  task = gui_queue_get_current (get_queue (application));
+  task = gui_queue_get_current (gui_test_get_queue (application));
   g_assert_true (gtk_revealer_get_reveal_child (revealer));
   g_assert_true (gui_test_is_enabled (window, "win.cancel"));
   g_signal_connect_after (task, "notify::fraction", G_CALLBACK (fraction_cb), &watch);
@@ -168,20 +162,6 @@ test_steps (void)
 
 /* Cancelling */
 
-static gboolean
-is_midway (gpointer data)
-{
-  GuiTask *task = gui_queue_get_current (get_queue (data));
-
-  return task != NULL && gui_task_get_step (task) >= 2;
-}
-
-static gboolean
-is_idle (gpointer data)
-{
-  return gui_queue_get_length (get_queue (data)) == 0;
-}
-
 static void
 cancel_script (GuiApplication *application,
                gpointer        data)
@@ -192,10 +172,10 @@ cancel_script (GuiApplication *application,
 
   g_settings_set_int (settings, "steps", 1000);
   gui_window_generate (window, "a red fox in the snow");
-  task = g_object_ref (gui_queue_get_current (get_queue (application)));
-  gui_test_wait (is_midway, application);
+  task = g_object_ref (gui_queue_get_current (gui_test_get_queue (application)));
+  gui_test_wait (gui_test_is_midway, application);
   gui_test_activate (window, "win.cancel", NULL);
-  gui_test_wait (is_idle, application);
+  gui_test_wait (gui_test_is_idle, application);
   g_assert_cmpint (gui_task_get_state (task), ==, ZIM_JOB_STATE_CANCELLED);
   g_assert_cmpint (gui_task_get_step (task), <, 1000);
   g_assert_cmpstr (gtk_stack_get_visible_child_name (stack), ==, "empty");
@@ -226,12 +206,12 @@ queue_script (GuiApplication *application,
 
   for (guint i = 0; i < G_N_ELEMENTS (prompts); i++)
     gui_window_generate (window, prompts[i]);
-  g_assert_cmpuint (gui_queue_get_length (get_queue (application)), ==, 4);
+  g_assert_cmpuint (gui_queue_get_length (gui_test_get_queue (application)), ==, 4);
   g_assert_cmpstr (gtk_menu_button_get_label (button), ==, "3");
   g_assert_true (gtk_widget_get_visible (GTK_WIDGET (button)));
-  fourth = g_list_model_get_item (G_LIST_MODEL (get_queue (application)), 3);
+  fourth = g_list_model_get_item (G_LIST_MODEL (gui_test_get_queue (application)), 3);
   gui_task_cancel (fourth);
-  g_assert_cmpuint (gui_queue_get_length (get_queue (application)), ==, 3);
+  g_assert_cmpuint (gui_queue_get_length (gui_test_get_queue (application)), ==, 3);
   gui_test_wait_for_pictures (application, 3);
 
   for (guint i = 0; i < 3; i++)
@@ -400,9 +380,9 @@ create_by_keyboard (GuiApplication *application,
 
   g_settings_set_int (settings, "steps", 1000);
   gui_test_press ("ctrl+Return");
-  gui_test_wait (is_midway, application);
+  gui_test_wait (gui_test_is_midway, application);
   gui_test_press ("ctrl+period");
-  gui_test_wait (is_idle, application);
+  gui_test_wait (gui_test_is_idle, application);
   g_settings_set_int (settings, "steps", STEPS);
 }
 

@@ -90,7 +90,7 @@ get_generator_pid (void)
 static GuiTask *
 get_task (GuiApplication *application)
 {
-  return gui_queue_get_current (gui_session_get_queue (gui_application_get_session (application)));
+  return gui_queue_get_current (gui_test_get_queue (application));
 }
 
 /* The same picture, with the same signs on the way */
@@ -184,20 +184,6 @@ test_picture (void)
 /* Cancelling */
 
 static gboolean
-is_midway (gpointer data)
-{
-  GuiTask *task = get_task (data);
-
-  return task != NULL && gui_task_get_step (task) >= 2;
-}
-
-static gboolean
-is_idle (gpointer data)
-{
-  return get_task (data) == NULL;
-}
-
-static gboolean
 is_generator_idle (gpointer data)
 {
   g_autoptr(GDBusConnection) bus = get_bus ();
@@ -222,10 +208,10 @@ cancel_script (GuiApplication *application,
   g_settings_set_int (settings, "steps", 1000);
   gui_window_generate (window, "a long one");
   task = g_object_ref (get_task (application));
-  gui_test_wait (is_midway, application);
+  gui_test_wait (gui_test_is_midway, application);
   g_assert_false (is_generator_idle (NULL));
   gui_test_activate (window, "win.cancel", NULL);
-  gui_test_wait (is_idle, application);
+  gui_test_wait (gui_test_is_idle, application);
   g_assert_cmpint (gui_task_get_state (task), ==, ZIM_JOB_STATE_CANCELLED);
   g_assert_cmpint (gui_task_get_step (task), <, 1000);
   gui_test_wait (is_generator_idle, NULL);
@@ -233,7 +219,7 @@ cancel_script (GuiApplication *application,
   /* One that nobody knows yet */
   gui_window_generate (window, "not at all");
   gui_test_activate (window, "win.cancel", NULL);
-  gui_test_wait (is_idle, application);
+  gui_test_wait (gui_test_is_idle, application);
   gui_test_wait (is_generator_idle, NULL);
   g_settings_set_int (settings, "steps", 2);
   gui_window_generate (window, "a short one");
@@ -280,7 +266,7 @@ error_script (GuiApplication *application,
   /* It goes away in the middle, */
   g_settings_set_int (settings, "steps", 1000);
   gui_window_generate (window, "to no end");
-  gui_test_wait (is_midway, application);
+  gui_test_wait (gui_test_is_midway, application);
   kill = g_strdup_printf ("kill -9 %u", get_generator_pid ());
   g_assert_true (g_spawn_command_line_sync (kill, NULL, NULL, NULL, NULL));
   expect_error (window, "went away");
@@ -289,14 +275,14 @@ error_script (GuiApplication *application,
   /* it does not start, */
   set_environment ("ZIM_DEVICE", "no-such-device");
   gui_window_generate (window, "to no beginning");
-  gui_test_wait (is_idle, application);
+  gui_test_wait (gui_test_is_idle, application);
   expect_error (window, "could not be started");
 
   /* it does not know the model, */
   set_environment ("ZIM_DEVICE", "cpu");
   g_settings_set_string (settings, "model", GUI_DEMO_MODEL);
   gui_window_generate (window, "with what it has not");
-  gui_test_wait (is_idle, application);
+  gui_test_wait (gui_test_is_idle, application);
   expect_error (window, "demo");
 
   /* and after all that it works. */

@@ -122,26 +122,6 @@ manager_stop (Manager *manager)
   g_main_context_unref (manager->context);
 }
 
-static GuiQueue *
-get_queue (GuiApplication *application)
-{
-  return gui_session_get_queue (gui_application_get_session (application));
-}
-
-static gboolean
-is_midway (gpointer data)
-{
-  GuiTask *task = gui_queue_get_current (get_queue (data));
-
-  return task != NULL && gui_task_get_step (task) >= 2;
-}
-
-static gboolean
-is_idle (gpointer data)
-{
-  return gui_queue_get_length (get_queue (data)) == 0;
-}
-
 /* GTK does not wait for an answer then. */
 static gboolean
 is_released (gpointer data)
@@ -160,11 +140,11 @@ inhibit_script (GuiApplication *application,
   g_settings_set_int (settings, "steps", 1000);
   gui_window_generate (window, "in the night");
   gui_window_generate (window, "and the next");
-  gui_test_wait (is_midway, application);
+  gui_test_wait (gui_test_is_midway, application);
   g_assert_cmpint (g_atomic_int_get (&manager->n_inhibitors), ==, 1);
   g_assert_cmpuint (g_atomic_int_get (&manager->flags), ==, GTK_APPLICATION_INHIBIT_SUSPEND);
   gui_test_activate (window, "win.cancel", NULL);
-  gui_test_wait (is_midway, application);
+  gui_test_wait (gui_test_is_midway, application);
   g_assert_cmpint (g_atomic_int_get (&manager->n_inhibitors), ==, 1);
 
   /* Whoever does not want it, does not want it now. */
@@ -173,7 +153,7 @@ inhibit_script (GuiApplication *application,
   g_settings_set_boolean (settings, "keep-awake", TRUE);
   g_assert_cmpint (g_atomic_int_get (&manager->n_inhibitors), ==, 1);
   gui_test_activate (window, "win.cancel", NULL);
-  gui_test_wait (is_idle, application);
+  gui_test_wait (gui_test_is_idle, application);
   gui_test_wait (is_released, manager);
   g_assert_cmpint (g_atomic_int_get (&manager->n_calls), ==, 2);
 }
