@@ -417,7 +417,7 @@ test_debug (void)
   g_test_trap_subprocess (NULL, 0, G_TEST_SUBPROCESS_DEFAULT);
   g_test_trap_assert_passed ();
   g_test_trap_assert_stderr ("*zimage: ops: program *linear*");
-  g_test_trap_assert_stderr ("*zimage: ops: segment 1: matmul on 3 * 4 * 1 groups of 256*");
+  g_test_trap_assert_stderr ("*zimage: ops: segment 1: matmul on 2 * 4 * 1 groups of 128*");
   g_test_trap_assert_stderr ("*zimage: memory: a block of *");
   g_test_trap_assert_stderr ("*zimage: time: test * ms, linear *group_norm *attention *");
 }
