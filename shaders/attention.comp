@@ -36,6 +36,7 @@ const uint THREAD_COLS = 8;
 const uint COLS_EACH = PIECE / THREAD_COLS;
 const uint THREAD_ROWS = GROUP_SIZE / THREAD_COLS;
 const uint ROWS_EACH = TILE_ROWS / THREAD_ROWS;
+const uint EACH = ROWS_EACH * COLS_EACH;
 const uint Q_PITCH = TILE_ROWS + 1;
 const uint K_PITCH = PIECE + 1;
 
@@ -46,10 +47,21 @@ shared float partial[TILE_ROWS * THREAD_COLS];
 uint thread_row = gl_LocalInvocationID.x / THREAD_COLS;
 uint thread_col = gl_LocalInvocationID.x % THREAD_COLS;
 
-float outputs[PIECES * ROWS_EACH * COLS_EACH];
+float outputs[PIECES * EACH];
 float maxima[ROWS_EACH];
 float totals[ROWS_EACH];
-float sums[ROWS_EACH * COLS_EACH];
+float sums[EACH];
+
+/* Moves the first piece of the outputs behind the others, with what sums has of it. So they are in registers without a
+ * copy of the code for each piece, which would be most of the kernel, and of the time that a driver compiles it. */
+void
+next_piece ()
+{
+  [[unroll]] for (uint i = 0; i < (PIECES - 1) * EACH; i++)
+    outputs[i] = outputs[i + EACH];
+  [[unroll]] for (uint i = 0; i < EACH; i++)
+    outputs[(PIECES - 1) * EACH + i] = sums[i];
+}
 
 /* sums += tile_q · tile_k */
 void
@@ -77,7 +89,7 @@ find_logits (uint query,
              uint q_col,
              uint k_col)
 {
-  [[unroll]] for (uint i = 0; i < ROWS_EACH * COLS_EACH; i++)
+  [[unroll]] for (uint i = 0; i < EACH; i++)
     sums[i] = 0;
   for (uint first = 0; first < HEAD_DIM; first += PIECE)
     {
@@ -134,7 +146,7 @@ find_numerators ()
       shrink = exact_exp (maxima[r] - largest);
       maxima[r] = largest;
       totals[r] *= shrink;
-      for (uint i = 0; i < PIECES; i++)
+      [[unroll]] for (uint i = 0; i < PIECES; i++)
         [[unroll]] for (uint c = 0; c < COLS_EACH; c++)
           outputs[(i * ROWS_EACH + r) * COLS_EACH + c] *= shrink;
       [[unroll]] for (uint c = 0; c < COLS_EACH; c++)
@@ -163,11 +175,10 @@ add_values (uint key,
             counts ? round_operand (OPERAND, v.v[row * v_stride + v_col + col]) : 0.0;
         }
       barrier ();
-      [[unroll]] for (uint i = 0; i < ROWS_EACH * COLS_EACH; i++)
-        sums[i] = outputs[piece * ROWS_EACH * COLS_EACH + i];
+      [[unroll]] for (uint i = 0; i < EACH; i++)
+        sums[i] = outputs[i];
       add_piece ();
-      [[unroll]] for (uint i = 0; i < ROWS_EACH * COLS_EACH; i++)
-        outputs[piece * ROWS_EACH * COLS_EACH + i] = sums[i];
+      next_piece ();
       barrier ();
     }
 }
@@ -194,7 +205,7 @@ main ()
   uint end = CAUSAL != 0 ? min (query + TILE_ROWS, rows) : rows;
   uint kv_col = head / head_group * HEAD_DIM;
 
-  for (uint i = 0; i < PIECES * ROWS_EACH * COLS_EACH; i++)
+  [[unroll]] for (uint i = 0; i < PIECES * EACH; i++)
     outputs[i] = 0;
   [[unroll]] for (uint r = 0; r < ROWS_EACH; r++)
     {
@@ -209,17 +220,18 @@ main ()
     }
   barrier ();
   [[unroll]] for (uint r = 0; r < ROWS_EACH; r++)
+    totals[r] = row_total (r);
+  [[dont_unroll]] for (uint piece = 0; piece < PIECES; piece++)
     {
-      uint row = query + r * THREAD_ROWS + thread_row;
-      float total = row_total (r);
-
-      for (uint piece = 0; piece < PIECES; piece++)
+      [[unroll]] for (uint r = 0; r < ROWS_EACH; r++)
         [[unroll]] for (uint c = 0; c < COLS_EACH; c++)
           {
+            uint row = query + r * THREAD_ROWS + thread_row;
             uint col = piece * PIECE + c * THREAD_COLS + thread_col;
 
             if (row < rows && col < HEAD_DIM)
-              y.v[row * y_stride + head * HEAD_DIM + col] = outputs[(piece * ROWS_EACH + r) * COLS_EACH + c] / total;
+              y.v[row * y_stride + head * HEAD_DIM + col] = outputs[r * COLS_EACH + c] / totals[r];
           }
+      next_piece ();
     }
 }

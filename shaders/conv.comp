@@ -86,14 +86,18 @@ main ()
   uint first_col = gl_WorkGroupID.x * TILE_COLS;
 
   multiply (first_row, first_col, 0, kernel * kernel * padded);
-  [[unroll]] for (uint i = 0; i < ROWS_EACH; i++)
-    [[unroll]] for (uint j = 0; j < COLS_EACH; j++)
-      {
-        uint row = first_row + tile_row (i);
-        uint col = first_col + tile_col (j);
-        float value = sums[i * COLS_EACH + j];
+  [[dont_unroll]] for (uint i = 0; i < ROWS_EACH; i++)
+    {
+      uint row = first_row + tile_row (i);
 
-        if (row < rows && col < cols)
-          y.v[row * y_stride + col] = HAS_BIAS != 0 ? value + bias.v[col] : value;
-      }
+      [[unroll]] for (uint j = 0; j < COLS_EACH; j++)
+        {
+          uint col = first_col + tile_col (j);
+          float value = sums[j];
+
+          if (row < rows && col < cols)
+            y.v[row * y_stride + col] = HAS_BIAS != 0 ? value + bias.v[col] : value;
+        }
+      next_row ();
+    }
 }

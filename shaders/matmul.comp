@@ -82,14 +82,18 @@ main ()
   uint k = gl_WorkGroupID.z * k_split;
 
   multiply (first_row, first_col, k, min (k + k_split, w_stride));
-  [[unroll]] for (uint i = 0; i < ROWS_EACH; i++)
-    [[unroll]] for (uint j = 0; j < COLS_EACH; j++)
-      {
-        uint row = first_row + tile_row (i);
-        uint col = first_col + tile_col (j);
-        float value = sums[i * COLS_EACH + j] * unscale;
+  [[dont_unroll]] for (uint i = 0; i < ROWS_EACH; i++)
+    {
+      uint row = first_row + tile_row (i);
 
-        if (row < rows && col < cols)
-          y.v[gl_WorkGroupID.z * y_split + row * y_stride + col] = HAS_BIAS != 0 ? value + bias.v[col] : value;
-      }
+      [[unroll]] for (uint j = 0; j < COLS_EACH; j++)
+        {
+          uint col = first_col + tile_col (j);
+          float value = sums[j] * unscale;
+
+          if (row < rows && col < cols)
+            y.v[gl_WorkGroupID.z * y_split + row * y_stride + col] = HAS_BIAS != 0 ? value + bias.v[col] : value;
+        }
+      next_row ();
+    }
 }

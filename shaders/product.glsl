@@ -81,6 +81,15 @@ multiply (uint first_row,
     }
 }
 
+/* Moves all rows of sums to the front by one. So the code that stores the first serves all: for each of the sums by
+ * itself it would be most of a kernel, and of the time that a driver takes to compile it. */
+void
+next_row ()
+{
+  [[unroll]] for (uint i = 0; i < (ROWS_EACH - 1) * COLS_EACH; i++)
+    sums[i] = sums[i + COLS_EACH];
+}
+
 uint
 tile_row (uint i)
 {
