@@ -179,9 +179,9 @@ zim_benchmark_set_memory_budget (ZimBenchmark *self,
  * @self: a benchmark
  * @tune: whether to tune the device first
  *
- * Sets whether the device is tuned before it is measured: a Vulkan device makes matrix products in tiles, and which are
- * the best is found by trying, once for each device, version of its driver and precision. What was found is kept in the
- * user’s cache and used by every later pipeline on that device. It takes a minute or two.
+ * Sets whether the device is tuned before it is measured: a Vulkan device makes matrix products and attention in
+ * tiles, and which are the best is found by trying, once for each device, version of its driver and precision. What was
+ * found is kept in the user’s cache and used by every later pipeline on that device. It takes a minute or two.
  */
 void
 zim_benchmark_set_tune (ZimBenchmark *self,
@@ -550,8 +550,8 @@ precision_name (ZimPrecision precision)
  * the process, the second without mapped files), “load_seconds” (what the first runs took beyond the later ones),
  * “preview_seconds” (of one preview) and “cancel_seconds” (from cancelling within a step to the return). Where it was
  * tuned, “tuning” is a dictionary of the kinds of products: “matmul-few”, “matmul-medium”, “matmul-large”, “conv-few”,
- * “conv-medium” and “conv-large”, each with the best “tile”, its “gflops” and the “default_gflops” of that which would
- * be taken otherwise.
+ * “conv-medium”, “conv-large”, “attention-few”, “attention-many” and “attention-wide”, each with the best “tile”, its
+ * “gflops” and the “default_gflops” of that which would be taken otherwise.
  *
  * Fails with %ZIM_ERROR_INVALID_PARAMS if the size is out of range, with %ZIM_ERROR_UNSUPPORTED if there is nothing to
  * tune, and with %ZIM_ERROR_DEVICE, %ZIM_ERROR_OUT_OF_MEMORY and %G_IO_ERROR_CANCELLED.

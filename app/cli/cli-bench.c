@@ -207,6 +207,9 @@ static const struct { const char *name, *title; } products[] = {
   { "conv-few", N_("convolution, few channels") },
   { "conv-medium", N_("convolution, few tiles") },
   { "conv-large", N_("convolution") },
+  { "attention-few", N_("attention, few rows") },
+  { "attention-many", N_("attention") },
+  { "attention-wide", N_("attention, wide heads") },
 };
 
 /* What was found, if anything was looked for. */

@@ -1,4 +1,4 @@
-/* test-tune.c: the tiles that products are made in, and how the best are found and kept
+/* test-tune.c: the tiles that products and attention are made in, and how the best are found and kept
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -58,14 +58,42 @@ compute (ZimVkBackend    *backend,
   setup_output (setup, zim_program_linear (setup->program, setup_input (setup, 70, 96, 1), &weight, NULL, 1, 1));
   setup_output (setup, zim_program_conv2d (setup->program, setup_input (setup, 13 * 11, 32, 1), kernel, NULL, 13, 11, 1,
                                            1, FALSE));
-  zim_vk_tuning_force (backend->device->tuning, tile);
+  zim_vk_tuning_force (backend->device->tuning, ZIM_VK_MATMUL, tile);
+  zim_vk_tuning_force (backend->device->tuning, ZIM_VK_CONV, tile);
   executable = setup_compile (setup, precision);
   setup_run (setup, executable, NULL, &error);
   g_assert_no_error (error);
-  zim_vk_tuning_force (backend->device->tuning, NULL);
+  zim_vk_tuning_force (backend->device->tuning, ZIM_VK_MATMUL, NULL);
+  zim_vk_tuning_force (backend->device->tuning, ZIM_VK_CONV, NULL);
   g_byte_array_append (results, (const guint8 *) setup_result (setup, 0), 70 * 150 * sizeof (float));
   g_byte_array_append (results, (const guint8 *) setup_result (setup, 1), 13 * 11 * 70 * sizeof (float));
   return g_byte_array_free_to_bytes (g_steal_pointer (&results));
+}
+
+/* The same of attention within ranges that begin and end within tiles */
+static GBytes *
+compute_attention (ZimVkBackend    *backend,
+                   Setup           *setup,
+                   ZimPrecision     precision,
+                   guint            head_dim,
+                   const ZimVkTile *tile)
+{
+  const ZimRange ranges[] = { { .start = 0, .length = 150 }, { .start = 150, .length = 5 } };
+  g_autoptr(ZimExecutable) executable = NULL;
+  g_autoptr(GError) error = NULL;
+
+  setup_begin (setup, ZIM_BACKEND (backend));
+  setup->random = 1;
+  setup_output (setup, zim_program_attention (setup->program, setup_input (setup, 155, 2 * head_dim, 1),
+                                              setup_input (setup, 155, head_dim, 1),
+                                              setup_input (setup, 155, head_dim, 1), 2, 1, head_dim, FALSE, ranges,
+                                              G_N_ELEMENTS (ranges)));
+  zim_vk_tuning_force (backend->device->tuning, ZIM_VK_ATTENTION, tile);
+  executable = setup_compile (setup, precision);
+  setup_run (setup, executable, NULL, &error);
+  g_assert_no_error (error);
+  zim_vk_tuning_force (backend->device->tuning, ZIM_VK_ATTENTION, NULL);
+  return g_bytes_new (setup_result (setup, 0), 155 * 2 * head_dim * sizeof (float));
 }
 
 /* All sums are of some hundred products of about 1. */
@@ -105,9 +133,42 @@ check_tiles (ZimPrecision precision)
 }
 
 static void
+check_attention_tiles (ZimPrecision precision,
+                       guint        head_dim)
+{
+  ZimVkBackend *backend = get_backend ();
+  g_autoptr(Setup) setup = setup_new ();
+  g_autoptr(GArray) tiles = NULL;
+  g_autoptr(GBytes) expected = NULL;
+
+  if (backend == NULL)
+    return;
+  tiles = zim_vk_list_attention_tiles (&(ZimVkSetup) { backend->device, precision - ZIM_PRECISION_F32 }, head_dim);
+  g_assert_cmpuint (tiles->len, >, 3);
+  expected = compute_attention (backend, setup, precision, head_dim, NULL);
+  for (guint i = 0; i < tiles->len; i++)
+    {
+      const ZimVkTile *tile = &g_array_index (tiles, ZimVkTile, i);
+      g_autoptr(GBytes) results = compute_attention (backend, setup, precision, head_dim, tile);
+
+      g_test_message ("%u queries, %u keys in %u × %u: the same %s", tile->rows, tile->cols, tile->down, tile->across,
+                      g_bytes_equal (results, expected) ? "bits" : "numbers");
+      assert_near (results, expected);
+    }
+}
+
+static void
 test_tiles (void)
 {
   check_tiles (ZIM_PRECISION_F32);
+}
+
+/* With heads that are no multiple of a block of columns, and wide ones */
+static void
+test_attention_tiles (void)
+{
+  check_attention_tiles (ZIM_PRECISION_F32, 40);
+  check_attention_tiles (ZIM_PRECISION_F32, 264);
 }
 
 /* Where there are none, the portable ones have been tested. */
@@ -117,7 +178,10 @@ test_tiles_of_matrices (void)
   ZimVkBackend *backend = get_backend ();
 
   if (backend != NULL && backend->device->has_coop)
-    check_tiles (ZIM_PRECISION_F16);
+    {
+      check_tiles (ZIM_PRECISION_F16);
+      check_attention_tiles (ZIM_PRECISION_F16, 40);
+    }
   else if (backend != NULL)
     g_test_skip ("this device has no matrices");
 }
@@ -218,13 +282,16 @@ test_kept (void)
   g_assert_false (g_file_test (path, G_FILE_TEST_EXISTS));
   g_assert_true (g_file_set_contents (path, "damaged", -1, NULL));
   found = tune (backend);
-  g_assert_cmpuint (g_variant_n_children (found), ==, 6);
+  g_assert_cmpuint (g_variant_n_children (found), ==, 9);
   assert_found (found, "matmul-few");
   assert_found (found, "matmul-medium");
   assert_found (found, "matmul-large");
   assert_found (found, "conv-few");
   assert_found (found, "conv-medium");
   assert_found (found, "conv-large");
+  assert_found (found, "attention-few");
+  assert_found (found, "attention-many");
+  assert_found (found, "attention-wide");
   check_files (path);
 }
 
@@ -264,6 +331,7 @@ main (int    argc,
   g_setenv ("XDG_CACHE_HOME", folder, TRUE);
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/tune/tiles", test_tiles);
+  g_test_add_func ("/tune/attention-tiles", test_attention_tiles);
   g_test_add_func ("/tune/tiles-of-matrices", test_tiles_of_matrices);
   g_test_add_func ("/tune/kept", test_kept);
   g_test_add_func ("/tune/cancelled", test_cancelled);

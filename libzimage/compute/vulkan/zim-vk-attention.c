@@ -10,12 +10,8 @@
 #include <math.h>
 
 #include "compute/vulkan/zim-vk-ops-private.h"
+#include "compute/vulkan/zim-vk-tune-private.h"
 #include "zim-vk-shaders.h"
-
-#define GROUP_SIZE 128
-#define WIDE_HEAD 128 /* columns, beyond which a group takes few queries: it keeps sums of all columns in registers */
-#define TILE_ROWS 64
-#define WIDE_TILE_ROWS 16
 
 static VkDeviceAddress
 row_address (const ZimVkCall *call,
@@ -36,67 +32,208 @@ typedef struct {
 /* With the same push constants */
 G_STATIC_ASSERT (sizeof (ZimVkAttentionPush) == sizeof (ZimVkAttentionCoopPush));
 
+#define KEYS 32         /* as the shaders have it */
+#define THREAD_COLS 8   /* the same: invocations that share a query */
 #define SLICE_COLS 128  /* of a head, whose results a subgroup has in registers */
 #define LONG_ROW 256    /* columns, beyond which half of a block of keys is loaded at once */
-#define KEYS 32         /* as the shader has it */
+#define WIDE_HEAD 128   /* columns, beyond which heads have a tile of their own */
+#define FEW_ROWS 256    /* the same of so many queries */
+#define MAX_RESULTS 128 /* of an invocation, in registers */
+
+const ZimVkShader *
+zim_vk_attention_shader (const ZimVkSetup *setup)
+{
+  if (zim_vk_find_matrix (setup) == NULL)
+    return &zim_vk_attention;
+  return setup->operand == ZIM_VK_OPERAND_BF16 ? &zim_vk_attention_coop_bf16 : &zim_vk_attention_coop_f16;
+}
+
+/* Tiles of the plain kernel: down × across are its invocations. */
+
+static gboolean
+can_make_plain (const ZimVkSetup *setup,
+                const ZimVkTile  *tile,
+                guint             head_dim)
+{
+  const VkPhysicalDeviceLimits *limits = &setup->device->physical->properties.limits;
+  guint group = tile->down * tile->across, padded = zim_vk_count (head_dim, KEYS) * KEYS;
+  gsize shared = KEYS * (tile->rows + 1) + KEYS * (KEYS + 1) + tile->rows * THREAD_COLS;
+
+  return group <= MIN (limits->maxComputeWorkGroupInvocations, limits->maxComputeWorkGroupSize[0]) &&
+         tile->rows % tile->down == 0 && tile->rows * padded <= MAX_RESULTS * group &&
+         shared * sizeof (float) <= limits->maxComputeSharedMemorySize;
+}
+
+static void
+list_plain (const ZimVkSetup *setup,
+            guint             head_dim,
+            GArray           *tiles)
+{
+  static const ZimVkTile list[] = {
+    { 16, KEYS, 8, THREAD_COLS },  { 64, KEYS, 8, THREAD_COLS },  { 16, KEYS, 16, THREAD_COLS },
+    { 32, KEYS, 16, THREAD_COLS }, { 64, KEYS, 16, THREAD_COLS }, { 64, KEYS, 32, THREAD_COLS },
+    { 128, KEYS, 32, THREAD_COLS },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (list); i++)
+    if (can_make_plain (setup, &list[i], head_dim))
+      g_array_append_val (tiles, list[i]);
+}
+
+/* Of wide heads a group takes few queries: it keeps sums of all columns in registers. */
+static ZimVkTile
+default_plain (guint head_dim)
+{
+  return (ZimVkTile) { head_dim > WIDE_HEAD ? 16 : 64, KEYS, 16, THREAD_COLS };
+}
+
+static void
+plain_constants (const ZimVkCall         *call,
+                 const ZimVkTile         *tile,
+                 ZimVkAttentionConstants *constants)
+{
+  *constants = (ZimVkAttentionConstants) {
+    tile->down * tile->across, tile->rows, call->op->attention.head_dim, call->setup->operand,
+    call->op->attention.causal,
+  };
+}
+
+/* Tiles of the kernel for matrices: down × across are its subgroups. */
 
 /* Bytes of shared memory, as the shader declares it */
 static gsize
-shared_size (const ZimVkAttentionCoopConstants *constants)
+coop_shared_size (const ZimVkSetup *setup,
+                  const ZimVkTile  *tile,
+                  guint             head_dim)
 {
-  guint step = MAX (constants->matrix_k, constants->matrix_cols) * constants->slices;
-  gsize row = zim_vk_count (constants->head_dim, step) * step * sizeof (guint16) + 16;
+  const ZimVkMatrix *matrix = zim_vk_find_matrix (setup);
+  guint step = MAX (matrix->k, matrix->cols) * tile->across, subs = tile->down * tile->across;
+  gsize row = zim_vk_count (head_dim, step) * step * sizeof (guint16) + 16;
 
-  return constants->load_keys * row + constants->subs * constants->matrix_rows * (KEYS + 4) * sizeof (float) +
-         MAX (constants->group_size, constants->subs * constants->matrix_rows) * sizeof (float);
-}
-
-/* As many queries as there are, subgroups for them and room in shared memory; FALSE: not even one matrix of them */
-static gboolean
-choose_subgroups (const ZimVkSetup            *setup,
-                  gint64                       rows,
-                  ZimVkAttentionCoopConstants *constants)
-{
-  guint size = setup->device->physical->coop.subgroup_size, parts = zim_vk_count_subgroups (setup) / constants->slices;
-
-  for (; parts > 0; parts /= 2)
-    {
-      constants->subs = parts * constants->slices;
-      constants->group_size = constants->subs * size;
-      if (shared_size (constants) <= setup->device->physical->properties.limits.maxComputeSharedMemorySize &&
-          (parts == 1 || parts / 2 * constants->matrix_rows < rows))
-        return TRUE;
-    }
-  return FALSE;
+  return tile->cols * row + subs * matrix->rows * (KEYS + 4) * sizeof (float) +
+         MAX (subs * setup->device->physical->coop.subgroup_size, subs * matrix->rows) * sizeof (float);
 }
 
 static gboolean
-choose_coop (const ZimVkCall *call,
-             gint64           rows,
-             Kernel          *kernel)
+can_make_coop (const ZimVkSetup *setup,
+               const ZimVkTile  *tile,
+               guint             head_dim)
+{
+  const ZimVkMatrix *matrix = zim_vk_find_matrix (setup);
+
+  return tile->cols % matrix->k == 0 && tile->cols % matrix->cols == 0 && tile->cols >= matrix->rows &&
+         coop_shared_size (setup, tile, head_dim) <=
+           setup->device->physical->properties.limits.maxComputeSharedMemorySize;
+}
+
+/* Subgroups for the columns of a head */
+static guint
+count_slices (guint head_dim)
+{
+  guint n = 1;
+
+  while (n * SLICE_COLS < head_dim)
+    n *= 2;
+  return n;
+}
+
+static void
+list_coop (const ZimVkSetup *setup,
+           guint             head_dim,
+           GArray           *tiles)
+{
+  const ZimVkMatrix *matrix = zim_vk_find_matrix (setup);
+  guint across = count_slices (head_dim);
+
+  if (matrix == NULL)
+    return;
+  for (guint down = zim_vk_count_subgroups (setup) / across; down > 0; down /= 2)
+    for (guint keys = KEYS; keys >= KEYS / 2; keys /= 2)
+      {
+        const ZimVkTile tile = { down * matrix->rows, keys, down, across };
+
+        if (can_make_coop (setup, &tile, head_dim))
+          g_array_append_val (tiles, tile);
+      }
+}
+
+/* The most queries that fit; no rows: not even one matrix of them does. */
+static ZimVkTile
+default_coop (const ZimVkSetup *setup,
+              guint             head_dim)
+{
+  g_autoptr(GArray) tiles = g_array_new (FALSE, FALSE, sizeof (ZimVkTile));
+  const ZimVkMatrix *matrix = zim_vk_find_matrix (setup);
+
+  list_coop (setup, head_dim, tiles);
+  for (guint i = 0; i < tiles->len; i++)
+    if (g_array_index (tiles, ZimVkTile, i).cols == (head_dim > LONG_ROW ? MAX (KEYS / 2, matrix->k) : KEYS))
+      return g_array_index (tiles, ZimVkTile, i);
+  return (ZimVkTile) { 0 };
+}
+
+static void
+coop_constants (const ZimVkCall             *call,
+                const ZimVkTile             *tile,
+                ZimVkAttentionCoopConstants *constants)
 {
   const ZimOp *op = call->op;
   const ZimVkMatrix *matrix = zim_vk_find_matrix (call->setup);
-  guint head_dim = op->attention.head_dim;
-  gboolean is_aligned = head_dim % 4 == 0;
+  gboolean is_aligned = op->attention.head_dim % 4 == 0;
+  guint subs = tile->down * tile->across;
 
-  if (matrix == NULL)
-    return FALSE;
   for (guint i = 0; i < op->n_sources; i++)
     is_aligned = is_aligned && zim_vk_is_aligned (call, op->sources[i]);
-  kernel->coop = (ZimVkAttentionCoopConstants) {
-    .slices = 1, .head_dim = head_dim, .load_keys = head_dim > LONG_ROW ? MAX (KEYS / 2, matrix->k) : KEYS,
-    .matrix_rows = matrix->rows, .matrix_cols = matrix->cols, .matrix_k = matrix->k,
-    .causal = op->attention.causal, .aligned = is_aligned,
+  *constants = (ZimVkAttentionCoopConstants) {
+    .group_size = subs * call->setup->device->physical->coop.subgroup_size, .subs = subs, .slices = tile->across,
+    .head_dim = op->attention.head_dim, .load_keys = tile->cols, .matrix_rows = matrix->rows,
+    .matrix_cols = matrix->cols, .matrix_k = matrix->k, .causal = op->attention.causal, .aligned = is_aligned,
   };
-  while (kernel->coop.slices * SLICE_COLS < head_dim)
-    kernel->coop.slices *= 2;
-  if (!choose_subgroups (call->setup, rows, &kernel->coop))
-    return FALSE;
-  kernel->tile_rows = kernel->coop.subs / kernel->coop.slices * matrix->rows;
-  kernel->shader = call->setup->operand == ZIM_VK_OPERAND_BF16 ? &zim_vk_attention_coop_bf16
-                                                               : &zim_vk_attention_coop_f16;
-  return TRUE;
+}
+
+/* Either */
+
+static gboolean
+uses_coop (const ZimVkSetup *setup,
+           guint             head_dim)
+{
+  return default_coop (setup, head_dim).rows != 0;
+}
+
+GArray *
+zim_vk_list_attention_tiles (const ZimVkSetup *setup,
+                             guint             head_dim)
+{
+  GArray *tiles = g_array_new (FALSE, FALSE, sizeof (ZimVkTile));
+
+  if (uses_coop (setup, head_dim))
+    list_coop (setup, head_dim, tiles);
+  else
+    list_plain (setup, head_dim, tiles);
+  return tiles;
+}
+
+ZimVkTile
+zim_vk_default_attention_tile (const ZimVkSetup *setup,
+                               guint             head_dim)
+{
+  return uses_coop (setup, head_dim) ? default_coop (setup, head_dim) : default_plain (head_dim);
+}
+
+/* What was tuned for such heads, if heads of this size can be made so */
+static ZimVkTile
+choose_tile (const ZimVkSetup *setup,
+             guint             head_dim,
+             gint64            rows)
+{
+  ZimVkShape shape = head_dim > WIDE_HEAD ? ZIM_VK_LARGE : rows > FEW_ROWS ? ZIM_VK_MEDIUM : ZIM_VK_FEW;
+  const ZimVkTile *tuned = zim_vk_tuning_get_tile (setup, ZIM_VK_ATTENTION, shape);
+  g_autoptr(GArray) tiles = tuned != NULL ? zim_vk_list_attention_tiles (setup, head_dim) : NULL;
+
+  for (guint i = 0; tiles != NULL && i < tiles->len; i++)
+    if (memcmp (&g_array_index (tiles, ZimVkTile, i), tuned, sizeof *tuned) == 0)
+      return *tuned;
+  return zim_vk_default_attention_tile (setup, head_dim);
 }
 
 static void
@@ -104,15 +241,23 @@ choose_kernel (const ZimVkCall *call,
                gint64           rows,
                Kernel          *kernel)
 {
-  const ZimAttentionParams *attention = &call->op->attention;
+  guint head_dim = call->op->attention.head_dim;
+  ZimVkTile tile = choose_tile (call->setup, head_dim, rows);
 
-  if (choose_coop (call, rows, kernel))
-    return;
-  kernel->shader = &zim_vk_attention;
-  kernel->tile_rows = attention->head_dim > WIDE_HEAD ? WIDE_TILE_ROWS : TILE_ROWS;
-  kernel->plain = (ZimVkAttentionConstants) {
-    GROUP_SIZE, kernel->tile_rows, attention->head_dim, call->setup->operand, attention->causal,
-  };
+  if (uses_coop (call->setup, head_dim))
+    {
+      /* No more subgroups than there are queries for */
+      for (; tile.down > 1 && tile.rows / 2 >= rows; tile.down /= 2)
+        tile.rows /= 2;
+      kernel->shader = zim_vk_attention_shader (call->setup);
+      coop_constants (call, &tile, &kernel->coop);
+    }
+  else
+    {
+      kernel->shader = &zim_vk_attention;
+      plain_constants (call, &tile, &kernel->plain);
+    }
+  kernel->tile_rows = tile.rows;
 }
 
 static void

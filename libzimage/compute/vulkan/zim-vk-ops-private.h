@@ -66,14 +66,17 @@ extern const ZimVkOpClass zim_vk_group_factors_class;
 extern const ZimVkOpClass zim_vk_group_norm_class;
 extern const ZimVkOpClass zim_vk_row_classes[ZIM_N_OPS]; /* the rest, all row by row */
 
-/* What products are made for */
+/* What is made in tiles: two kinds of products, and attention */
 typedef enum {
   ZIM_VK_MATMUL,
   ZIM_VK_CONV,
+  ZIM_VK_N_PRODUCTS,
+  ZIM_VK_ATTENTION = ZIM_VK_N_PRODUCTS,
   ZIM_VK_N_FAMILIES,
 } ZimVkFamily;
 
-/* Results that have tiles of their own: narrow ones, of few tiles, of many */
+/* Results that have tiles of their own: of products narrow ones, of few tiles, of many; of attention those of few
+ * queries, of many, and of wide heads */
 typedef enum {
   ZIM_VK_FEW,
   ZIM_VK_MEDIUM,
@@ -81,7 +84,8 @@ typedef enum {
   ZIM_VK_N_SHAPES,
 } ZimVkShape;
 
-/* What a group makes of the result; no rows: no tile */
+/* What a group makes of the result; no rows: no tile. Of attention: all columns of a head for as many queries, from as
+ * many keys in shared memory at once. */
 typedef struct {
   guint rows;
   guint cols;
@@ -128,6 +132,13 @@ void                zim_vk_conv_constants (const ZimVkSetup      *setup,
                                            ZimVkLayout            layout,
                                            gboolean               has_bias,
                                            ZimVkProductConstants *constants);
+
+/* The tiles of attention, in the same way */
+GArray             *zim_vk_list_attention_tiles   (const ZimVkSetup *setup,
+                                                   guint             head_dim);
+ZimVkTile           zim_vk_default_attention_tile (const ZimVkSetup *setup,
+                                                   guint             head_dim);
+const ZimVkShader  *zim_vk_attention_shader       (const ZimVkSetup *setup);
 
 /* Plain products a second, from a product of ours that takes some milliseconds; 0 with an error. */
 double              zim_vk_measure_rate  (ZimVkDevice      *device,

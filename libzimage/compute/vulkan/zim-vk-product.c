@@ -112,12 +112,12 @@ zim_vk_default_tile (const ZimVkSetup *setup,
                      ZimVkFamily       family,
                      ZimVkShape        shape)
 {
-  static const ZimVkTile plain[ZIM_VK_N_FAMILIES][ZIM_VK_N_SHAPES] = {
+  static const ZimVkTile plain[ZIM_VK_N_PRODUCTS][ZIM_VK_N_SHAPES] = {
     { { 32, 64, 8, 16 }, { 64, 64, 16, 16 }, { 128, 128, 16, 16 } },
     { { 64, 32, 16, 8 }, { 64, 64, 16, 16 }, { 128, 128, 16, 16 } },
   };
   /* A processor gathers from shared memory one by one, and should multiply what it has more often. */
-  static const ZimVkTile software[ZIM_VK_N_FAMILIES][ZIM_VK_N_SHAPES] = {
+  static const ZimVkTile software[ZIM_VK_N_PRODUCTS][ZIM_VK_N_SHAPES] = {
     { { 32, 128, 4, 16 }, { 64, 128, 8, 16 }, { 64, 128, 8, 16 } },
     { { 64, 32, 16, 8 }, { 128, 64, 16, 8 }, { 128, 64, 16, 8 } },
   };

@@ -19,13 +19,14 @@ G_BEGIN_DECLS
 ZimVkTuning     *zim_vk_tuning_new      (ZimVkDevice       *device);
 void             zim_vk_tuning_free     (ZimVkTuning       *self);
 
-/* The tile that was found for products of that shape; NULL: none. */
+/* The tile that was found for results of that shape; NULL: none. */
 const ZimVkTile *zim_vk_tuning_get_tile (const ZimVkSetup  *setup,
                                          ZimVkFamily        family,
                                          ZimVkShape         shape);
 
-/* Takes that one for all products, until it is given NULL. */
+/* Takes that one for all of a family, until it is given NULL. */
 void             zim_vk_tuning_force    (ZimVkTuning       *self,
+                                         ZimVkFamily        family,
                                          const ZimVkTile   *tile);
 
 /* Tries all tiles for all shapes at that precision and keeps the best: a dictionary of the families and shapes, each of

@@ -1,4 +1,4 @@
-/* zim-vk-tune.c: which tiles products are made in, found by trying
+/* zim-vk-tune.c: which tiles products and attention are made in, found by trying
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -18,13 +18,29 @@
 
 struct _ZimVkTuning {
   ZimVkDevice *device; /* not owned */
-  ZimVkTile    forced;
+  ZimVkTile    forced[ZIM_VK_N_FAMILIES];
   ZimVkTile    tiles[ZIM_VK_N_FAMILIES][N_OPERANDS][ZIM_VK_N_SHAPES];
 };
 
-static const char *const family_names[] = { "matmul", "conv" };
+static const char *const family_names[] = { "matmul", "conv", "attention" };
 static const char *const operand_names[] = { "f32", "bf16", "f16" };
-static const char *const shape_names[] = { "few", "medium", "large" };
+static const char *const shape_names[][ZIM_VK_N_SHAPES] = {
+  { "few", "medium", "large" }, { "few", "medium", "large" }, { "few", "many", "wide" },
+};
+
+/* Rows × k → cols, or rows² pixels of k channels → cols channels, or as many queries of cols heads of k columns: the
+ * model's sizes */
+typedef struct {
+  guint rows;
+  guint k;
+  guint cols;
+} Size;
+
+static const Size sizes[ZIM_VK_N_FAMILIES][ZIM_VK_N_SHAPES] = {
+  { { 32, 2560, 9728 }, { 64, 2560, 9728 }, { 2048, 3840, 3840 } },
+  { { 512, 128, 3 }, { 64, 512, 64 }, { 256, 256, 256 } },
+  { { 64, 128, 32 }, { 4096, 128, 30 }, { 4096, 512, 1 } },
+};
 
 static char *
 tile_name (const ZimVkTile *tile)
@@ -51,20 +67,33 @@ hash_shaders (ZimVkDevice *device)
   for (guint i = 0; i < N_OPERANDS; i++)
     for (guint family = 0; family < ZIM_VK_N_FAMILIES; family++)
       {
-        const ZimVkShader *shader = zim_vk_product_shader (&(ZimVkSetup) { device, i }, family);
+        const ZimVkSetup setup = { device, i };
+        const ZimVkShader *shader = family == ZIM_VK_ATTENTION ? zim_vk_attention_shader (&setup)
+                                                               : zim_vk_product_shader (&setup, family);
 
         g_checksum_update (checksum, (const guchar *) shader->code, (gssize) shader->code_size);
       }
   return g_strdup (g_checksum_get_string (checksum));
 }
 
+static GArray *
+list_tiles (const ZimVkSetup *setup,
+            ZimVkFamily       family,
+            ZimVkShape        shape)
+{
+  return family == ZIM_VK_ATTENTION ? zim_vk_list_attention_tiles (setup, sizes[family][shape].k)
+                                    : zim_vk_list_tiles (setup);
+}
+
 /* One of those that the device can make; FALSE for anything else. */
 static gboolean
 parse_tile (const ZimVkSetup *setup,
+            ZimVkFamily       family,
+            ZimVkShape        shape,
             const char       *text,
             ZimVkTile        *found)
 {
-  g_autoptr(GArray) tiles = zim_vk_list_tiles (setup);
+  g_autoptr(GArray) tiles = list_tiles (setup, family, shape);
 
   for (guint i = 0; i < tiles->len; i++)
     {
@@ -81,10 +110,15 @@ parse_tile (const ZimVkSetup *setup,
 }
 
 /* Calls func for each family, operand and shape. */
+typedef struct {
+  ZimVkFamily family;
+  guint       operand;
+  ZimVkShape  shape;
+} Slot;
+
 typedef void (*EachFunc) (ZimVkTuning *self,
                           const char  *key,
-                          guint        operand,
-                          ZimVkTile   *tile,
+                          const Slot  *slot,
                           GKeyFile    *file);
 
 static void
@@ -94,36 +128,35 @@ for_each (ZimVkTuning *self,
 {
   for (guint i = 0; i < ZIM_VK_N_FAMILIES * N_OPERANDS * ZIM_VK_N_SHAPES; i++)
     {
-      guint shape = i % ZIM_VK_N_SHAPES, operand = i / ZIM_VK_N_SHAPES % N_OPERANDS;
-      guint family = i / ZIM_VK_N_SHAPES / N_OPERANDS;
-      g_autofree char *key = g_strdup_printf ("%s-%s-%s", family_names[family], operand_names[operand],
-                                              shape_names[shape]);
+      const Slot slot = { i / ZIM_VK_N_SHAPES / N_OPERANDS, i / ZIM_VK_N_SHAPES % N_OPERANDS, i % ZIM_VK_N_SHAPES };
+      g_autofree char *key = g_strdup_printf ("%s-%s-%s", family_names[slot.family], operand_names[slot.operand],
+                                              shape_names[slot.family][slot.shape]);
 
-      func (self, key, operand, &self->tiles[family][operand][shape], file);
+      func (self, key, &slot, file);
     }
 }
 
 static void
 read_tile (ZimVkTuning *self,
            const char  *key,
-           guint        operand,
-           ZimVkTile   *tile,
+           const Slot  *slot,
            GKeyFile    *file)
 {
   g_autofree char *text = g_key_file_get_string (file, GROUP, key, NULL);
-  const ZimVkSetup setup = { self->device, operand };
+  const ZimVkSetup setup = { self->device, slot->operand };
+  ZimVkTile *tile = &self->tiles[slot->family][slot->operand][slot->shape];
 
-  if (text != NULL && !parse_tile (&setup, text, tile))
+  if (text != NULL && !parse_tile (&setup, slot->family, slot->shape, text, tile))
     g_debug ("%s: there is no tile “%s”", key, text);
 }
 
 static void
 write_tile (ZimVkTuning *self,
             const char  *key,
-            guint        operand,
-            ZimVkTile   *tile,
+            const Slot  *slot,
             GKeyFile    *file)
 {
+  const ZimVkTile *tile = &self->tiles[slot->family][slot->operand][slot->shape];
   g_autofree char *text = tile_name (tile);
 
   if (tile->rows != 0)
@@ -187,16 +220,17 @@ zim_vk_tuning_get_tile (const ZimVkSetup *setup,
   const ZimVkTuning *self = setup->device->tuning;
   const ZimVkTile *tile = &self->tiles[family][setup->operand][shape];
 
-  if (self->forced.rows != 0)
-    return &self->forced;
+  if (self->forced[family].rows != 0)
+    return &self->forced[family];
   return tile->rows != 0 ? tile : NULL;
 }
 
 void
 zim_vk_tuning_force (ZimVkTuning     *self,
+                     ZimVkFamily      family,
                      const ZimVkTile *tile)
 {
-  self->forced = tile != NULL ? *tile : (ZimVkTile) { 0 };
+  self->forced[family] = tile != NULL ? *tile : (ZimVkTile) { 0 };
 }
 
 /* Trying */
@@ -207,18 +241,6 @@ zim_vk_tuning_force (ZimVkTuning     *self,
 #define MAX_SECONDS 0.1 /* of a run, as the device's rate lets one expect */
 #define SMALLEST 64     /* rows, columns and k of a product on a slow device; pixels of an image's side: a quarter */
 #define WORTH 0.97      /* of the default's time, that another tile takes at most to be taken */
-
-/* Rows × k → cols, or rows² pixels of k channels → cols channels: the model's sizes */
-typedef struct {
-  guint rows;
-  guint k;
-  guint cols;
-} Size;
-
-static const Size sizes[ZIM_VK_N_FAMILIES][ZIM_VK_N_SHAPES] = {
-  { { 32, 2560, 9728 }, { 64, 2560, 9728 }, { 2048, 3840, 3840 } },
-  { { 512, 128, 3 }, { 64, 512, 64 }, { 256, 256, 256 } },
-};
 
 typedef struct {
   ZimVkBackend  *backend;
@@ -245,9 +267,11 @@ make_numbers (void)
 }
 
 static double
-product_work (ZimVkFamily  family,
-              const Size  *size)
+work_of (ZimVkFamily  family,
+         const Size  *size)
 {
+  if (family == ZIM_VK_ATTENTION)
+    return 4.0 * size->rows * size->rows * size->k * size->cols;
   return (family == ZIM_VK_CONV ? 18.0 * size->rows : 2.0) * size->rows * size->k * size->cols;
 }
 
@@ -272,23 +296,25 @@ choose_size (ZimVkBackend *backend,
   Size size = sizes[family][shape];
   gboolean is_smaller = TRUE;
 
-  while (is_smaller && MORE * product_work (family, &size) > MAX_SECONDS * backend->device->rate)
+  while (is_smaller && MORE * work_of (family, &size) > MAX_SECONDS * backend->device->rate)
     {
       is_smaller = halve (&size.rows, family == ZIM_VK_CONV ? SMALLEST / 4 : SMALLEST);
-      is_smaller |= halve (&size.k, SMALLEST);
-      is_smaller |= halve (&size.cols, SMALLEST);
+      if (family != ZIM_VK_ATTENTION) /* whose kernel is of k columns */
+        is_smaller |= halve (&size.k, SMALLEST);
+      is_smaller |= halve (&size.cols, family == ZIM_VK_ATTENTION ? 1 : SMALLEST);
     }
   return size;
 }
 
-/* Several products of one x, which comes from a norm, as nearly all of the model's do: stored as operands where the
- * precision has some. A row of each leaves the device. */
+/* Several products, or attentions, of one x, which comes from a norm, as nearly all of the model's do: products read it
+ * as operands where the precision has some. A row of each leaves the device. */
 static ZimProgram *
 build (ZimVkFamily      family,
        const Size      *size,
        const ZimWeight *row,
        const ZimWeight *weight)
 {
+  const ZimRange all = { .length = size->rows };
   ZimProgram *program = zim_program_new ("tune");
   gint64 n_rows = family == ZIM_VK_CONV ? (gint64) size->rows * size->rows : size->rows;
   ZimTensor *x = zim_program_rms_norm (program, zim_program_repeat_row (program, row, n_rows), NULL, 0, 1e-5f, NULL,
@@ -299,7 +325,9 @@ build (ZimVkFamily      family,
     {
       g_autofree char *name = g_strdup_printf ("y%u", i);
 
-      if (family == ZIM_VK_CONV)
+      if (family == ZIM_VK_ATTENTION)
+        y = zim_program_attention (program, x, x, x, size->cols, size->cols, size->k, FALSE, &all, 1);
+      else if (family == ZIM_VK_CONV)
         y = zim_program_conv2d (program, x, weight, NULL, size->rows, size->rows, 1, 1, FALSE);
       else
         y = zim_program_linear (program, x, &weight, NULL, 1, 1);
@@ -343,9 +371,11 @@ try_tile (const Trial      *trial,
           GError          **error)
 {
   ZimVkTuning *tuning = trial->backend->device->tuning;
+  static const ZimOpKind kinds[ZIM_VK_N_FAMILIES] = { ZIM_OP_LINEAR, ZIM_OP_CONV2D, ZIM_OP_ATTENTION };
+  guint x_cols = family == ZIM_VK_ATTENTION ? size->k * size->cols : size->k;
   const ZimWeight row = {
-    .name = "row", .dtype = ZIM_DTYPE_BF16, .n_dims = 1, .dims = { size->k }, .data = (const guint8 *) trial->numbers,
-    .size = size->k * sizeof (guint16),
+    .name = "row", .dtype = ZIM_DTYPE_BF16, .n_dims = 1, .dims = { x_cols }, .data = (const guint8 *) trial->numbers,
+    .size = x_cols * sizeof (guint16),
   };
   const ZimWeight weight = {
     .name = "weight", .dtype = ZIM_DTYPE_BF16, .n_dims = family == ZIM_VK_CONV ? 4 : 2,
@@ -356,11 +386,11 @@ try_tile (const Trial      *trial,
   g_autoptr(ZimExecutable) executable = NULL;
   double time = 0;
 
-  zim_vk_tuning_force (tuning, tile);
+  zim_vk_tuning_force (tuning, family, tile);
   executable = zim_backend_compile (ZIM_BACKEND (trial->backend), program, trial->precision, error);
   if (executable != NULL)
-    time = time_runs (trial, executable, family == ZIM_VK_CONV ? ZIM_OP_CONV2D : ZIM_OP_LINEAR, error);
-  zim_vk_tuning_force (tuning, NULL);
+    time = time_runs (trial, executable, kinds[family], error);
+  zim_vk_tuning_force (tuning, family, NULL);
   if (time > 0 && zim_debug (ZIM_DEBUG_TIME))
     {
       g_autofree char *name = tile_name (tile);
@@ -368,7 +398,7 @@ try_tile (const Trial      *trial,
       zim_debug_print ("time: %s %s, %u × %u → %u: %.3f ms", family_names[family], name, size->rows, size->k,
                        size->cols, time / MORE);
     }
-  return time > 0 ? MORE * product_work (family, size) / time * 1e3 : 0;
+  return time > 0 ? MORE * work_of (family, size) / time * 1e3 : 0;
 }
 
 /* A tile that the driver cannot compile is none of the best; a lost device or a cancelled run ends everything. */
@@ -402,9 +432,10 @@ tune_shape (const Trial *trial,
             GError     **error)
 {
   const ZimVkSetup setup = { trial->backend->device, (ZimVkOperand) (trial->precision - ZIM_PRECISION_F32) };
-  g_autoptr(GArray) tiles = zim_vk_list_tiles (&setup);
+  g_autoptr(GArray) tiles = list_tiles (&setup, family, shape);
   Size size = choose_size (trial->backend, family, shape);
-  const ZimVkTile usual = zim_vk_default_tile (&setup, family, shape);
+  const ZimVkTile usual = family == ZIM_VK_ATTENTION ? zim_vk_default_attention_tile (&setup, size.k)
+                                                     : zim_vk_default_tile (&setup, family, shape);
   ZimVkTile best = usual;
   double default_rate = try_tile (trial, family, &size, &usual, error), best_rate = default_rate;
 
@@ -455,7 +486,7 @@ zim_vk_tune (ZimVkBackend  *backend,
   for (guint i = 0; i < ZIM_VK_N_FAMILIES * ZIM_VK_N_SHAPES && is_done; i++)
     {
       guint family = i / ZIM_VK_N_SHAPES, shape = i % ZIM_VK_N_SHAPES;
-      g_autofree char *key = g_strdup_printf ("%s-%s", family_names[family], shape_names[shape]);
+      g_autofree char *key = g_strdup_printf ("%s-%s", family_names[family], shape_names[family][shape]);
       GVariant *result = tune_shape (&trial, family, shape, error);
 
       if (result != NULL)
