@@ -27,6 +27,7 @@ constant MATRIX_COLS;
 constant MATRIX_K;
 constant CAUSAL;
 constant ALIGNED;        /* four neighbours of q, k and v can be read at once */
+constant STORED;         /* k and v are stored as operands, of which eight can be read at once */
 buffer f32 q;
 buffer f32 k;
 buffer f32 v;
@@ -101,6 +102,17 @@ load (F32  x,
   return values;
 }
 
+uvec4
+load_octet (F32  x,
+            uint at,
+            uint col,
+            bool is_stored)
+{
+  if (is_stored)
+    return col < HEAD_DIM ? U32X4 (x).v[at / 8] : uvec4 (0);
+  return pack (load (x, at, col), load (x, at + 4, col + 4));
+}
+
 /* n rows of a head from that one on. Behind the last one lie copies of it, or zeros where something is multiplied with
  * them that must not become NaN. */
 void
@@ -109,6 +121,7 @@ fill_tile (F32  x,
            uint x_col,
            uint first,
            uint n,
+           bool is_stored,
            bool clears)
 {
   for (uint i = gl_LocalInvocationID.x; i < n * OCTETS; i += GROUP_SIZE)
@@ -116,7 +129,7 @@ fill_tile (F32  x,
       uint row = first + i / OCTETS;
       uint col = i % OCTETS * 8;
       uint at = min (row, rows - 1) * stride + x_col + col;
-      uvec4 octet = pack (load (x, at, col), load (x, at + 4, col + 4));
+      uvec4 octet = load_octet (x, at, col, is_stored);
 
       tile[i / OCTETS * PITCH + i % OCTETS] = clears && row >= rows ? uvec4 (0) : octet;
     }
@@ -128,7 +141,7 @@ load_queries (uint first,
 {
   for (uint i = 0; i < SUBS / SLICES; i++)
     {
-      fill_tile (q, q_stride, q_col, first + i * MATRIX_ROWS, MATRIX_ROWS, false);
+      fill_tile (q, q_stride, q_col, first + i * MATRIX_ROWS, MATRIX_ROWS, false, false);
       barrier ();
       if (i == part)
         [[unroll]] for (uint j = 0; j < SLICE / MATRIX_K; j++)
@@ -144,7 +157,7 @@ find_shares (uint key,
 {
   for (uint i = 0; i < LOADS; i++)
     {
-      fill_tile (k, k_stride, k_col, key + i * LOAD_KEYS, LOAD_KEYS, false);
+      fill_tile (k, k_stride, k_col, key + i * LOAD_KEYS, LOAD_KEYS, STORED != 0, false);
       barrier ();
       [[unroll]] for (uint n = 0; n < LOAD_KEYS; n += MATRIX_COLS)
         {
@@ -273,13 +286,13 @@ add_block (uint query,
            uint kv_col)
 {
   find_shares (key, kv_col);
-  fill_tile (v, v_stride, kv_col, key, LOAD_KEYS, true);
+  fill_tile (v, v_stride, kv_col, key, LOAD_KEYS, STORED != 0, true);
   find_numerators (query, key);
   shrink_results ();
   for (uint i = 0; i < LOADS; i++)
     {
       if (i > 0)
-        fill_tile (v, v_stride, kv_col, key + i * LOAD_KEYS, LOAD_KEYS, true);
+        fill_tile (v, v_stride, kv_col, key + i * LOAD_KEYS, LOAD_KEYS, STORED != 0, true);
       barrier ();
       add_values (i * LOAD_KEYS);
       barrier ();

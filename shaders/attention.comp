@@ -17,6 +17,7 @@ constant TILE_ROWS;      /* queries of a group: GROUP_SIZE / 8 or a multiple */
 constant HEAD_DIM;
 constant OPERAND;
 constant CAUSAL;
+constant STORED;         /* k and v are stored as operands */
 buffer f32 q;
 buffer f32 k;
 buffer f32 v;
@@ -63,6 +64,18 @@ next_piece ()
     outputs[(PIECES - 1) * EACH + i] = sums[i];
 }
 
+float
+load_operand (F32  x,
+              uint at)
+{
+  vec2 pair;
+
+  if (STORED == 0)
+    return round_operand (OPERAND, x.v[at]);
+  pair = decode_pair (OPERAND == OPERAND_BF16 ? DTYPE_BF16 : DTYPE_F16, U32 (x).v[at / 2]);
+  return at % 2 == 0 ? pair.x : pair.y;
+}
+
 /* sums += tile_q · tile_k */
 void
 add_piece ()
@@ -105,7 +118,7 @@ find_logits (uint query,
           uint col = first + i % PIECE;
           uint at = min (key + i / PIECE, rows - 1) * k_stride + k_col + col;
 
-          tile_k[i % PIECE * K_PITCH + i / PIECE] = col < HEAD_DIM ? round_operand (OPERAND, k.v[at]) : 0.0;
+          tile_k[i % PIECE * K_PITCH + i / PIECE] = col < HEAD_DIM ? load_operand (k, at) : 0.0;
         }
       barrier ();
       add_piece ();
@@ -172,7 +185,7 @@ add_values (uint key,
           bool counts = col < HEAD_DIM && row < rows;
 
           tile_k[i / PIECE * K_PITCH + i % PIECE] =
-            counts ? round_operand (OPERAND, v.v[row * v_stride + v_col + col]) : 0.0;
+            counts ? load_operand (v, row * v_stride + v_col + col) : 0.0;
         }
       barrier ();
       [[unroll]] for (uint i = 0; i < EACH; i++)

@@ -451,9 +451,23 @@ build_narrow (Setup *setup)
   setup_output (setup, zim_program_conv2d (p, image, kernel, NULL, 5, 7, 1, 1, FALSE));
 }
 
-/* What is stored as operands gives the same bits as what is rounded when it is read, and takes less memory. */
+/* Attention that copies keys and values: of columns of a wider tensor, with a head of each for two of queries, and
+ * ranges of which one alone is long. */
+static void
+build_attention (Setup *setup)
+{
+  const ZimRange ranges[] = { { .start = 0, .length = 270 }, { .start = 270, .length = 11 } };
+  ZimTensor *q = setup_input (setup, 281, 4 * 40, 1), *kv = setup_input (setup, 281, 2 * 80, 1);
+
+  setup_output (setup, zim_program_attention (setup->program, q, zim_program_cols (setup->program, kv, 0, 80),
+                                              zim_program_cols (setup->program, kv, 80, 80), 4, 2, 40, FALSE, ranges,
+                                              G_N_ELEMENTS (ranges)));
+}
+
+/* What is stored as operands gives the same bits as what is rounded when it is read. */
 static void
 check_narrow (ZimVkBackend *backend,
+              void        (*build) (Setup *setup),
               ZimPrecision  precision)
 {
   g_autoptr(Setup) setup = setup_new ();
@@ -461,7 +475,7 @@ check_narrow (ZimVkBackend *backend,
   gsize sizes[2];
 
   setup_begin (setup, ZIM_BACKEND (backend));
-  build_narrow (setup);
+  build (setup);
   for (guint i = 0; i < 2; i++)
     {
       g_autoptr(ZimExecutable) executable = NULL;
@@ -483,6 +497,7 @@ check_narrow (ZimVkBackend *backend,
                              size);
         }
     }
+  g_assert_cmpuint (sizes[0], !=, sizes[1]);
   g_test_message ("%" G_GSIZE_FORMAT " bytes of results, %" G_GSIZE_FORMAT " in f32", sizes[1], sizes[0]);
 }
 
@@ -496,8 +511,10 @@ test_narrow (void)
 
   if (backend == NULL)
     return;
-  check_narrow (backend, ZIM_PRECISION_BF16);
-  check_narrow (backend, ZIM_PRECISION_F16);
+  check_narrow (backend, build_narrow, ZIM_PRECISION_BF16);
+  check_narrow (backend, build_narrow, ZIM_PRECISION_F16);
+  check_narrow (backend, build_attention, ZIM_PRECISION_BF16);
+  check_narrow (backend, build_attention, ZIM_PRECISION_F16);
   setup_begin (setup, ZIM_BACKEND (backend));
   build_narrow (setup);
   for (ZimVkOperand operand = ZIM_VK_OPERAND_F32; operand <= ZIM_VK_OPERAND_F16; operand++)

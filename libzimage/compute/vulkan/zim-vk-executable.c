@@ -184,7 +184,9 @@ zim_vk_executable_new (ZimVkBackend  *backend,
     return NULL;
   self = g_object_new (ZIM_TYPE_VK_EXECUTABLE, NULL);
   self->backend = g_object_ref (backend);
-  self->setup = (ZimVkSetup) { backend->device, (ZimVkOperand) (precision - ZIM_PRECISION_F32) };
+  self->setup = (ZimVkSetup) {
+    backend->device, (ZimVkOperand) (precision - ZIM_PRECISION_F32), !zim_is_disabled (ZIM_DISABLE_NARROW),
+  };
   self->factors = zim_vk_find_narrow (program, &self->setup);
   self->plan = zim_arena_plan_new (program, element_size, op_scratch, self, backend->arena_chunk);
   zim_executable_set_program (ZIM_EXECUTABLE (self), program, self->plan->size);

@@ -33,6 +33,7 @@ typedef enum {
 typedef struct {
   ZimVkDevice  *device;
   ZimVkOperand  operand;
+  gboolean      copies;  /* attention copies keys and values as operands where that pays */
 } ZimVkSetup;
 
 /* An operation that is recorded. */
