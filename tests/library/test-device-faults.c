@@ -90,8 +90,8 @@ check_allocations (ZimPipeline *pipeline,
   g_assert_cmpuint (n_errors, >, 0);
 }
 
-/* While a device is gone for good, another one computes with the same model. A device is lost in the midst of a picture,
- * memory ends in the midst of the next ones, and the last is right. */
+/* While a device is gone for good, another one computes with the same model. A device is lost in the midst of a
+ * picture, memory ends in the midst of the next ones, and the last is right. */
 static void
 check_pipelines (ZimModel  *model,
                  ZimDevice *device)
