@@ -16,6 +16,14 @@
 #define TICK 200       /* milliseconds between two lines of progress */
 #define ARRIVALS_MAX 4 /* each has threads, connections and tensors of its own */
 
+/* How the end of something is told. */
+typedef enum
+{
+  END_EMPTY,  /* by the answer's status alone */
+  END_STATUS, /* as an object */
+  END_LINES,  /* in lines, the progress before it */
+} End;
+
 static void
 send_status (ServerCall *call,
              const char *status)
@@ -38,6 +46,28 @@ reply_status (ServerCall *call,
   server_call_reply_json (call, 200, g_variant_builder_end (&dict));
 }
 
+static void
+tell_end (ServerCall *call,
+          End         end)
+{
+  switch (end)
+    {
+    case END_EMPTY:
+      server_call_reply_empty (call, 200);
+      break;
+    case END_STATUS:
+      reply_status (call, "success");
+      break;
+    case END_LINES:
+      if (!server_call_is_streaming (call))
+        server_call_begin_stream (call, SERVER_STREAM_LINES);
+      send_status (call, "writing manifest");
+      send_status (call, "success");
+      server_call_end_stream (call);
+      break;
+    }
+}
+
 /* --- What takes long ------------------------------------------------------------------------------- */
 
 /* A model on its way into the store. */
@@ -51,7 +81,7 @@ typedef struct
   const char   *status;    /* what lines of progress say */
   guint64       completed; /* that was told last */
   guint         tick_id;
-  gboolean      wants_stream;
+  End           end;
 } Arrival;
 
 static void
@@ -99,21 +129,9 @@ finish_arrival (Arrival      *taken,
   g_autoptr(Arrival) arrival = taken;
 
   if (error != NULL)
-    {
-      server_call_fail (arrival->call, error);
-      return;
-    }
-  if (!arrival->wants_stream)
-    {
-      reply_status (arrival->call, "success");
-      return;
-    }
-
-  if (!server_call_is_streaming (arrival->call))
-    server_call_begin_stream (arrival->call, SERVER_STREAM_LINES);
-  send_status (arrival->call, "writing manifest");
-  send_status (arrival->call, "success");
-  server_call_end_stream (arrival->call);
+    server_call_fail (arrival->call, error);
+  else
+    tell_end (arrival->call, arrival->end);
 }
 
 static void
@@ -149,7 +167,7 @@ static Arrival *
 start_arrival (ServerCall *call,
                const char *name,
                const char *status,
-               gboolean    wants_stream)
+               End         end)
 {
   AppServer *server = server_call_get_server (call);
   Arrival *arrival = g_new0 (Arrival, 1);
@@ -160,10 +178,10 @@ start_arrival (ServerCall *call,
   arrival->cancellable = g_cancellable_new ();
   arrival->name = g_strdup (name);
   arrival->status = status;
-  arrival->wants_stream = wants_stream;
+  arrival->end = end;
   g_signal_connect_object (call, "gone", G_CALLBACK (gone_cb), arrival->cancellable, 0);
   g_signal_connect_object (server->stopped, "cancelled", G_CALLBACK (stopped_cb), arrival->cancellable, 0);
-  if (wants_stream)
+  if (end == END_LINES)
     arrival->tick_id = g_timeout_add (TICK, tick_cb, arrival);
   server_call_wait (call);
   return arrival;
@@ -171,14 +189,13 @@ start_arrival (ServerCall *call,
 
 /* --- Copying and creating -------------------------------------------------------------------------- */
 
-/* A copy, and how its end is told. */
+/* A model under another name. */
 typedef struct
 {
   ServerCall *call;
   char       *source;
   char       *destination;
-  gboolean    is_creation; /* the answer has a status then */
-  gboolean    wants_stream;
+  End         end;
 } Copy;
 
 static void
@@ -202,37 +219,8 @@ copied_cb (GObject      *source,
 
   if (!zim_store_copy_finish (ZIM_STORE (source), result, &error))
     server_call_fail (copy->call, error);
-  else if (!copy->is_creation)
-    server_call_reply_empty (copy->call, 200);
-  else if (!copy->wants_stream)
-    reply_status (copy->call, "success");
   else
-    {
-      server_call_begin_stream (copy->call, SERVER_STREAM_LINES);
-      send_status (copy->call, "success");
-      server_call_end_stream (copy->call);
-    }
-}
-
-static void
-start_copy (Copy *copy)
-{
-  ZimStore *store = app_models_get_store (server_call_get_server (copy->call)->models);
-
-  server_call_wait (copy->call);
-  zim_store_copy_async (store, copy->source, copy->destination, NULL, copied_cb, copy);
-}
-
-void
-server_store_copy (ServerCall *call,
-                   GVariant   *body)
-{
-  g_autoptr(Copy) copy = g_new0 (Copy, 1);
-
-  copy->call = g_object_ref (call);
-  if (server_call_need_text (call, body, "source", NULL, &copy->source) &&
-      server_call_need_text (call, body, "destination", NULL, &copy->destination))
-    start_copy (g_steal_pointer (&copy));
+    tell_end (copy->call, copy->end);
 }
 
 static void
@@ -279,6 +267,14 @@ source_resolved_cb (GObject      *source,
     app_models_open_async (models, name, arrival->cancellable, source_opened_cb, arrival);
 }
 
+/* Takes the copy. */
+static void
+copy_stored (ZimStore *store,
+             Copy     *copy)
+{
+  zim_store_copy_async (store, copy->source, copy->destination, NULL, copied_cb, copy);
+}
+
 /* The weights are computed or written again, which may take minutes; a copy takes no time. */
 static void
 start_creation (const Copy *copy,
@@ -289,29 +285,51 @@ start_creation (const Copy *copy,
 
   if (!check_arrivals (copy->call))
     return;
-  arrival = start_arrival (copy->call, copy->destination, status, copy->wants_stream);
+  arrival = start_arrival (copy->call, copy->destination, status, copy->end);
   arrival->quantize = g_strdup (quantize);
   app_models_resolve_async (server_call_get_server (copy->call)->models, copy->source, source_resolved_cb, arrival);
 }
 
 /* One that was named when the server was started, or that is installed, has to come into the store. */
 static void
-creation_resolved_cb (GObject      *source,
-                      GAsyncResult *result,
-                      gpointer      data)
+copy_resolved_cb (GObject      *source,
+                  GAsyncResult *result,
+                  gpointer      data)
 {
   AppModels *models = APP_MODELS (source);
+  ZimStore *store = app_models_get_store (models);
   g_autoptr(Copy) copy = data;
   g_autoptr(GError) error = NULL;
   g_autofree char *name = app_models_resolve_finish (models, result, &error);
-  g_autoptr(ZimStoredModel) stored = name != NULL ? zim_store_find (app_models_get_store (models), name) : NULL;
+  g_autoptr(ZimStoredModel) stored = name != NULL ? zim_store_find (store, name) : NULL;
 
   if (name == NULL)
     server_call_fail (copy->call, error);
-  else if (stored != NULL)
-    start_copy (g_steal_pointer (&copy));
-  else
+  else if (stored == NULL)
     start_creation (copy, NULL);
+  else
+    copy_stored (store, g_steal_pointer (&copy));
+}
+
+/* Takes the copy. */
+static void
+start_copy (Copy *copy)
+{
+  server_call_wait (copy->call);
+  app_models_resolve_async (server_call_get_server (copy->call)->models, copy->source, copy_resolved_cb, copy);
+}
+
+void
+server_store_copy (ServerCall *call,
+                   GVariant   *body)
+{
+  g_autoptr(Copy) copy = g_new0 (Copy, 1);
+
+  copy->call = g_object_ref (call);
+  copy->end = END_EMPTY;
+  if (server_call_need_text (call, body, "source", NULL, &copy->source) &&
+      server_call_need_text (call, body, "destination", NULL, &copy->destination))
+    start_copy (g_steal_pointer (&copy));
 }
 
 /* A model is made of one that is there. Folders and files are the command line's: no request names one. */
@@ -323,10 +341,9 @@ server_store_create (ServerCall *call,
   g_autofree char *quantize = NULL;
   g_autoptr(Copy) copy = g_new0 (Copy, 1);
   g_autoptr(GError) error = NULL;
+  gboolean wants_stream = TRUE;
 
   copy->call = g_object_ref (call);
-  copy->is_creation = TRUE;
-  copy->wants_stream = TRUE;
   for (guint i = 0; i < G_N_ELEMENTS (unsupported); i++)
     {
       g_autoptr(GVariant) value = app_dict_lookup (body, unsupported[i]);
@@ -342,19 +359,17 @@ server_store_create (ServerCall *call,
   if (!server_call_need_text (call, body, "model", "name", &copy->destination) ||
       !server_call_need_text (call, body, "from", NULL, &copy->source))
     return;
-  if (!app_dict_read_flag (body, "stream", &copy->wants_stream, &error) ||
+  if (!app_dict_read_flag (body, "stream", &wants_stream, &error) ||
       !app_dict_read_text (body, "quantize", &quantize, &error))
-    server_call_fail (call, error);
-  else if (quantize != NULL && *quantize != '\0')
+    {
+      server_call_fail (call, error);
+      return;
+    }
+  copy->end = wants_stream ? END_LINES : END_STATUS;
+  if (quantize != NULL && *quantize != '\0')
     start_creation (copy, quantize);
   else
-    {
-      const char *name = copy->source;
-
-      server_call_wait (call);
-      app_models_resolve_async (server_call_get_server (call)->models, name, creation_resolved_cb,
-                                g_steal_pointer (&copy));
-    }
+    start_copy (g_steal_pointer (&copy));
 }
 
 /* --- Removing -------------------------------------------------------------------------------------- */
@@ -426,14 +441,14 @@ pulled_cb (GObject      *source,
 static void
 pull (ServerCall *call,
       const char *name,
-      gboolean    wants_stream)
+      End         end)
 {
   ZimStore *store = app_models_get_store (server_call_get_server (call)->models);
   Arrival *arrival;
 
   if (!check_arrivals (call))
     return;
-  arrival = start_arrival (call, name, "pulling model", wants_stream);
+  arrival = start_arrival (call, name, "pulling model", end);
   zim_store_pull_async (store, name, NULL, arrival->transfer, arrival->cancellable, pulled_cb, arrival);
 }
 
@@ -469,7 +484,7 @@ server_store_pull (ServerCall *call,
     app_dict_read_flag (body, "stream", &wants_stream, &error);
 
   if (error == NULL)
-    pull (call, name, wants_stream);
+    pull (call, name, wants_stream ? END_LINES : END_STATUS);
   else
     server_call_fail (call, error);
 }

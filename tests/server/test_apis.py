@@ -302,7 +302,10 @@ class Ollama(ServerCase):
         answer = self.server.post('/api/create', {'model': 'created2', 'from': 'stored', 'stream': False})
         self.assertEqual(answer.json, {'status': 'success'})
         self.assertEqual(self.generate(model='created', stream=False).status, 200)
-        for name in ['copied', 'created', 'created2']:
+        answer = self.server.post('/api/copy', {'source': 'tiny', 'destination': 'brought'})
+        self.assertEqual((answer.status, answer.data), (200, b''))
+        self.assertEqual(self.generate(model='brought', stream=False).status, 200)
+        for name in ['copied', 'created', 'created2', 'brought']:
             self.assertEqual(self.server.delete('/api/delete', {'model': name}).status, 200)
         self.assertEqual(names(), {'tiny:latest', 'stored:latest', 'x/other:tag'})
         self.assertEqual(self.generate(model='created').status, 404)
