@@ -570,19 +570,37 @@ gui_test_probe_end (void)
   return (double) probe.longest / 1000;
 }
 
-GdkTexture *
-gui_test_draw (GtkWindow *window)
+/* A widget that is to be drawn again has nothing to show until then. (nullable) */
+static GskRenderNode *
+get_drawn (GtkWindow *window)
 {
   g_autoptr(GdkPaintable) paintable = gtk_widget_paintable_new (GTK_WIDGET (window));
   GtkSnapshot *snapshot = gtk_snapshot_new ();
-  g_autoptr(GskRenderNode) node = NULL;
-  GskRenderer *renderer = gtk_native_get_renderer (GTK_NATIVE (window));
-  int width = gtk_widget_get_width (GTK_WIDGET (window));
-  int height = gtk_widget_get_height (GTK_WIDGET (window));
 
-  gdk_paintable_snapshot (paintable, snapshot, width, height);
-  node = gtk_snapshot_free_to_node (snapshot);
-  return gsk_renderer_render_texture (renderer, node, &GRAPHENE_RECT_INIT (0, 0, (float) width, (float) height));
+  gdk_paintable_snapshot (paintable, snapshot, gtk_widget_get_width (GTK_WIDGET (window)),
+                          gtk_widget_get_height (GTK_WIDGET (window)));
+  return gtk_snapshot_free_to_node (snapshot);
+}
+
+static gboolean
+is_drawn (gpointer data)
+{
+  g_autoptr(GskRenderNode) node = get_drawn (data);
+
+  return node != NULL;
+}
+
+GdkTexture *
+gui_test_draw (GtkWindow *window)
+{
+  GskRenderer *renderer = gtk_native_get_renderer (GTK_NATIVE (window));
+  float width = (float) gtk_widget_get_width (GTK_WIDGET (window));
+  float height = (float) gtk_widget_get_height (GTK_WIDGET (window));
+  g_autoptr(GskRenderNode) node = NULL;
+
+  gui_test_wait (is_drawn, window);
+  node = get_drawn (window);
+  return gsk_renderer_render_texture (renderer, node, &GRAPHENE_RECT_INIT (0, 0, width, height));
 }
 
 char *
