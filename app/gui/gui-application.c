@@ -52,6 +52,14 @@ new_image (GSimpleAction *action,
 }
 
 static void
+show_studio (GSimpleAction *action,
+             GVariant      *parameter,
+             gpointer       user_data)
+{
+  gui_window_show_view (present_window (user_data), "studio");
+}
+
+static void
 show_picture (GSimpleAction *action,
               GVariant      *parameter,
               gpointer       user_data)
@@ -108,6 +116,7 @@ add_actions (GuiApplication *self)
 {
   const GActionEntry entries[] = {
     { "new-image", new_image },
+    { "show-studio", show_studio },
     { "show-picture", show_picture, "s" },
     { "preferences", preferences },
     { "about", about },
@@ -180,6 +189,7 @@ task_done_cb (GuiApplication *self,
     return;
   notification = g_notification_new (_("No Picture Was Made"));
   g_notification_set_body (notification, gui_task_get_error (task)->message);
+  g_notification_set_default_action (notification, "app.show-studio"); /* where the error is, and what to do */
   g_application_send_notification (G_APPLICATION (self), "picture", notification);
 }
 

@@ -128,6 +128,19 @@ queue_changed_cb (GuiStudio *self)
   emit_changed (self);
 }
 
+/* The page of the error may not be seen, or not for long. */
+static void
+show_error (GuiStudio    *self,
+            const GError *error)
+{
+  g_autofree char *text = g_markup_escape_text (error->message, -1);
+
+  adw_status_page_set_description (self->error_page, text);
+  show_page (self, "error");
+  if (!gtk_widget_get_mapped (GTK_WIDGET (self)) || gui_queue_get_length (gui_session_get_queue (self->session)) > 0)
+    gui_session_tell (self->session, error->message);
+}
+
 /* What is left is not a picture: the preview of a task that came to nothing goes. */
 static void
 task_done_cb (GuiStudio *self,
@@ -141,12 +154,7 @@ task_done_cb (GuiStudio *self,
     return;
   gui_canvas_set_busy (self->canvas, FALSE);
   if (gui_task_get_state (task) == ZIM_JOB_STATE_FAILED)
-    {
-      g_autofree char *text = g_markup_escape_text (error->message, -1);
-
-      adw_status_page_set_description (self->error_page, text);
-      show_page (self, "error");
-    }
+    show_error (self, error);
   else if (self->picture == NULL)
     show_page (self, "empty");
 }

@@ -237,6 +237,84 @@ notification_script (GuiApplication *application,
   gtk_window_destroy (other);
 }
 
+static gboolean
+is_studio (gpointer data)
+{
+  return g_str_equal (adw_view_stack_get_visible_child_name (gui_test_find (data, "views")), "studio");
+}
+
+static void
+message_cb (GuiSession *session,
+            const char *message,
+            guint      *n_messages)
+{
+  g_assert_nonnull (strstr (message, "no-such-model"));
+  ++*n_messages;
+}
+
+/* The notification says what went wrong, and leads to where it is said as well. */
+static void
+failure_script (GuiApplication *application,
+                gpointer        data)
+{
+  GuiWindow *window = gui_test_get_window (application);
+  Desktop *desktop = data;
+  GtkStack *stack = gui_test_find (gui_test_find (window, "studio"), "stack");
+  const char *title, *body, *action;
+  GtkWindow *other = GTK_WINDOW (gtk_window_new ());
+  guint n_messages = 0;
+
+  g_signal_connect (gui_application_get_session (application), "message", G_CALLBACK (message_cb), &n_messages);
+  gui_window_generate (window, "in front");
+  gui_test_wait (gui_test_is_idle, application);
+  gui_test_settle ();
+  g_assert_null (desktop->notification);
+  g_assert_cmpuint (n_messages, ==, 0);
+
+  gtk_window_present (other);
+  gui_test_settle ();
+  gui_test_focus (other);
+  gui_test_wait (is_behind, window);
+  gui_window_generate (window, "in vain");
+  gui_test_activate (window, "win.view", "history");
+  gui_test_wait (has_notification, desktop);
+  g_assert_true (g_variant_lookup (desktop->notification, "title", "&s", &title));
+  g_assert_cmpstr (title, ==, "No Picture Was Made");
+  g_assert_true (g_variant_lookup (desktop->notification, "body", "&s", &body));
+  g_assert_nonnull (strstr (body, "no-such-model"));
+  g_assert_true (g_variant_lookup (desktop->notification, "default-action", "&s", &action));
+  g_assert_cmpstr (action, ==, "app.show-studio");
+  g_assert_cmpuint (n_messages, ==, 1); /* for who looks at the history */
+  g_action_group_activate_action (G_ACTION_GROUP (application), "show-studio", NULL);
+  gui_test_wait (is_studio, window);
+  g_assert_cmpstr (gtk_stack_get_visible_child_name (stack), ==, "error");
+
+  g_clear_pointer (&desktop->notification, g_variant_unref);
+  gui_test_focus (other);
+  gui_test_wait (is_behind, window);
+  g_settings_set_boolean (settings, "notify", FALSE);
+  gui_window_generate (window, "in vain and silence");
+  gui_test_wait (gui_test_is_idle, application);
+  gui_test_settle ();
+  g_assert_null (desktop->notification);
+  g_assert_cmpuint (n_messages, ==, 1);
+  g_signal_handlers_disconnect_by_data (gui_application_get_session (application), &n_messages);
+  gtk_window_destroy (other);
+}
+
+static void
+test_failure (void)
+{
+  Desktop desktop = { NULL };
+
+  set_up ();
+  g_settings_set_boolean (settings, "notify", TRUE);
+  g_settings_set_string (settings, "model", "no-such-model");
+  desktop_start (&desktop, "org.gtk.Notifications", "/org/gtk/Notifications");
+  gui_test_run (failure_script, &desktop, NULL);
+  desktop_stop (&desktop);
+}
+
 static void
 test_notification (void)
 {
@@ -401,6 +479,7 @@ main (int    argc,
   settings = g_settings_new (GUI_APPLICATION_ID);
   g_test_add_func ("/gui/desktop/windows", test_windows);
   g_test_add_func ("/gui/desktop/notification", test_notification);
+  g_test_add_func ("/gui/desktop/failure", test_failure);
   g_test_add_func ("/gui/desktop/wallpaper", test_wallpaper);
   g_test_add_func ("/gui/desktop/second", test_second);
   g_test_add_func ("/gui/desktop/activation", test_activation);
