@@ -67,9 +67,7 @@ describe_remaining (CliProgress *self)
 
   /* The estimate is as old as the last step, and steps can be long. */
   seconds = MAX (seconds - since, 0.0);
-
-  /* Whole seconds: tenths would flicker. */
-  duration = seconds < 60.0 ? g_strdup_printf (_("%d s"), (int) ceil (seconds)) : app_format_duration (seconds);
+  duration = app_format_remaining (seconds);
   return g_strdup_printf (_("%s left"), duration);
 }
 

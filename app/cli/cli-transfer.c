@@ -8,7 +8,6 @@
 #include "cli-transfer.h"
 
 #include <glib/gi18n.h>
-#include <math.h>
 #include <unistd.h>
 
 #include "app-format.h"
@@ -43,7 +42,7 @@ describe (ZimTransfer *transfer)
   if (seconds < 0)
     return g_strdup_printf (_("%s of %s"), done, all);
 
-  duration = seconds < 60.0 ? g_strdup_printf (_("%d s"), (int) ceil (seconds)) : app_format_duration (seconds);
+  duration = app_format_remaining (seconds);
   return g_strdup_printf (_("%s of %s  %s/s  %s left"), done, all, rate, duration);
 }
 

@@ -47,6 +47,14 @@ app_format_duration (double seconds)
 }
 
 char *
+app_format_remaining (double seconds)
+{
+  double whole = ceil (seconds);
+
+  return whole >= 0.0 && whole < 60.0 ? g_strdup_printf (_("%d s"), (int) whole) : app_format_duration (whole);
+}
+
+char *
 app_format_memory (guint64 bytes)
 {
   return g_format_size_full (bytes, G_FORMAT_SIZE_IEC_UNITS);

@@ -237,8 +237,8 @@ gui_task_describe (GuiTask *self)
   stage = describe_stage (self);
   if (self->remaining < 1)
     return g_steal_pointer (&stage);
-  time = app_format_duration (self->remaining);
-  /* Translators: what is done, and a time, as in “Painting: step 3 of 8, 12.0 s left” */
+  time = app_format_remaining (self->remaining);
+  /* Translators: what is done, and a time, as in “Painting: step 3 of 8, 12 s left” */
   return g_strdup_printf (_("%s, %s left"), stage, time);
 }
 

@@ -32,7 +32,7 @@ describe (ZimTransfer *transfer)
   g_autofree char *completed = app_format_memory (zim_transfer_get_completed (transfer));
   g_autofree char *total = app_format_memory (zim_transfer_get_total (transfer));
   double remaining = zim_transfer_get_remaining (transfer);
-  g_autofree char *time = remaining >= 1 ? app_format_duration (remaining) : NULL;
+  g_autofree char *time = remaining >= 1 ? app_format_remaining (remaining) : NULL;
 
   if (time == NULL)
     return g_strdup_printf (_("%s of %s"), completed, total);

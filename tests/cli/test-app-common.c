@@ -265,6 +265,22 @@ test_duration (void)
 }
 
 static void
+test_remaining (void)
+{
+  static const struct { double seconds; const char *text; } cases[] = {
+    { 0.0, "0 s" }, { 0.3, "1 s" }, { 7.67, "8 s" }, { 59.0, "59 s" }, { 59.1, "1 min 0 s" }, { 125.2, "2 min 6 s" },
+    { NAN, "unknown" }, { -1.0, "unknown" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *text = app_format_remaining (cases[i].seconds);
+
+      g_assert_cmpstr (text, ==, cases[i].text);
+    }
+}
+
+static void
 test_json (void)
 {
   GVariantDict dict;
@@ -450,6 +466,7 @@ main (int    argc,
   g_test_add_func ("/app/file-names/slug", test_slug);
   g_test_add_func ("/app/file-names/reserve", test_reserve);
   g_test_add_func ("/app/format/duration", test_duration);
+  g_test_add_func ("/app/format/remaining", test_remaining);
   g_test_add_func ("/app/json", test_json);
   g_test_add_func ("/app/json/parse", test_parse_json);
   g_test_add_func ("/app/json/parse/deep", test_parse_deep_json);
