@@ -249,7 +249,7 @@ offer_undo (GuiWindow *self,
 {
   g_autofree char *title = g_strdup_printf (
     ngettext ("%u picture moved to the trash", "%u pictures moved to the trash", removed->len), removed->len);
-  AdwToast *toast = adw_toast_new (title);
+  AdwToast *toast = _gui_window_create_toast (title);
 
   if (self->undo_toast != NULL)
     {
@@ -259,6 +259,7 @@ offer_undo (GuiWindow *self,
     }
   adw_toast_set_button_label (toast, _("_Undo"));
   adw_toast_set_action_name (toast, "win.undo");
+  adw_toast_set_priority (toast, ADW_TOAST_PRIORITY_HIGH); /* not after whatever else there is to say */
   g_object_set_data_full (G_OBJECT (toast), "removed", g_ptr_array_ref (removed), (GDestroyNotify) g_ptr_array_unref);
   g_signal_connect_object (toast, "dismissed", G_CALLBACK (dismissed_cb), self, 0);
   self->undo_toast = g_object_ref (toast);

@@ -29,12 +29,14 @@ struct _GuiWindow
   GuiWelcome           *welcome;
 
   GuiSession           *session;
+  AdwToast             *toast;      /* (nullable) the last message, as long as it is there */
   AdwToast             *undo_toast; /* (nullable) the one with which pictures come back, */
   GPtrArray            *removed;    /* those */
 };
 
 void       _gui_window_class_install_actions (GtkWidgetClass *klass);
 void       _gui_window_actions_update        (GuiWindow      *self);
+AdwToast  *_gui_window_create_toast          (const char     *message);
 void       _gui_window_toast                 (GuiWindow      *self,
                                               const char     *message);
 /* The pictures that actions are about. (transfer container) */

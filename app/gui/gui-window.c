@@ -11,6 +11,10 @@
 
 #include "gui-mnemonics.h"
 
+#define TOAST_TIME 5     /* seconds that a toast is seen, at least */
+#define TOAST_WIDTH 32   /* characters to a line: they fit into a narrow window */
+#define READING_SPEED 12 /* characters in a second */
+
 G_DEFINE_FINAL_TYPE (GuiWindow, gui_window, ADW_TYPE_APPLICATION_WINDOW)
 
 static gboolean
@@ -43,13 +47,34 @@ _gui_window_get_canvas (GuiWindow *self)
   return is_view (self, "studio") ? gui_studio_get_canvas (self->studio) : NULL;
 }
 
+/* A title would be cut short after a line, and what can be done about an error stands at its end. */
+AdwToast *
+_gui_window_create_toast (const char *message)
+{
+  AdwToast *toast = adw_toast_new ("");
+  GtkWidget *label = gtk_label_new (message);
+
+  gtk_label_set_wrap (GTK_LABEL (label), TRUE);
+  gtk_label_set_wrap_mode (GTK_LABEL (label), PANGO_WRAP_WORD_CHAR);
+  gtk_label_set_max_width_chars (GTK_LABEL (label), TOAST_WIDTH);
+  gtk_label_set_xalign (GTK_LABEL (label), 0);
+  adw_toast_set_custom_title (toast, label);
+  adw_toast_set_timeout (toast, MAX (TOAST_TIME, (guint) g_utf8_strlen (message, -1) / READING_SPEED));
+  return toast;
+}
+
+/* What is still there to read is not said again. */
 void
 _gui_window_toast (GuiWindow  *self,
                    const char *message)
 {
-  g_autofree char *text = g_markup_escape_text (message, -1);
+  GtkWidget *label = self->toast != NULL ? adw_toast_get_custom_title (self->toast) : NULL;
 
-  adw_toast_overlay_add_toast (self->toasts, adw_toast_new (text));
+  if (label != NULL && g_str_equal (gtk_label_get_text (GTK_LABEL (label)), message))
+    return;
+  g_clear_weak_pointer (&self->toast);
+  g_set_weak_pointer (&self->toast, _gui_window_create_toast (message));
+  adw_toast_overlay_add_toast (self->toasts, self->toast);
 }
 
 void
@@ -227,6 +252,7 @@ gui_window_dispose (GObject *object)
 {
   GuiWindow *self = GUI_WINDOW (object);
 
+  g_clear_weak_pointer (&self->toast);
   g_clear_object (&self->undo_toast);
   g_clear_pointer (&self->removed, g_ptr_array_unref);
   g_clear_object (&self->session);
