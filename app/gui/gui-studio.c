@@ -22,6 +22,7 @@ struct _GuiStudio
   AdwStatusPage  *error_page;
   GtkWidget      *picture_button;
   GtkRevealer    *progress_revealer;
+  GtkLabel       *progress_label;
   GtkProgressBar *progress_bar;
   GtkMenuButton  *queue_button;
   GtkListBox     *queue_list;
@@ -98,7 +99,7 @@ show_progress (GuiStudio *self)
   if (self->task == NULL)
     return;
   gtk_progress_bar_set_fraction (self->progress_bar, gui_task_get_fraction (self->task));
-  gtk_progress_bar_set_text (self->progress_bar, text);
+  gtk_label_set_text (self->progress_label, text);
   gtk_accessible_update_property (GTK_ACCESSIBLE (self->progress_bar), GTK_ACCESSIBLE_PROPERTY_VALUE_TEXT, text, -1);
 }
 
@@ -338,6 +339,7 @@ gui_studio_class_init (GuiStudioClass *class)
   gtk_widget_class_bind_template_child (widget_class, GuiStudio, error_page);
   gtk_widget_class_bind_template_child (widget_class, GuiStudio, picture_button);
   gtk_widget_class_bind_template_child (widget_class, GuiStudio, progress_revealer);
+  gtk_widget_class_bind_template_child (widget_class, GuiStudio, progress_label);
   gtk_widget_class_bind_template_child (widget_class, GuiStudio, progress_bar);
   gtk_widget_class_bind_template_child (widget_class, GuiStudio, queue_button);
   gtk_widget_class_bind_template_child (widget_class, GuiStudio, queue_list);
