@@ -474,6 +474,108 @@ test_compare (void)
   gui_test_run (compare_script, NULL, NULL);
 }
 
+/* Choosing several, with the pointer and the keyboard */
+
+static GtkWidget *
+get_thumb (GtkWidget *widget,
+           guint     *n_before)
+{
+  GtkWidget *found = NULL;
+
+  if (GUI_IS_THUMB (widget))
+    return (*n_before)-- == 0 ? widget : NULL;
+  for (GtkWidget *child = gtk_widget_get_first_child (widget); child != NULL && found == NULL;
+       child = gtk_widget_get_next_sibling (child))
+    found = get_thumb (child, n_before);
+  return found;
+}
+
+static void
+click (GtkWidget  *grid,
+       guint       number,
+       const char *modifier)
+{
+  GtkWidget *thumb = get_thumb (grid, &number);
+
+  gui_test_point (thumb, gtk_widget_get_width (thumb) / 2.0, gtk_widget_get_height (thumb) / 2.0);
+  if (modifier != NULL)
+    gui_test_button ("keydown", modifier);
+  gui_test_button ("click", "1");
+  if (modifier != NULL)
+    gui_test_button ("keyup", modifier);
+}
+
+/* One letter to a picture, a capital if it is chosen */
+static char *
+list_chosen (GtkWidget *grid)
+{
+  GtkSelectionModel *selection = gtk_grid_view_get_model (GTK_GRID_VIEW (grid));
+  GString *list = g_string_new (NULL);
+
+  for (guint i = 0; i < g_list_model_get_n_items (G_LIST_MODEL (selection)); i++)
+    g_string_append_c (list, (char) ((gtk_selection_model_is_selected (selection, i) ? 'A' : 'a') + i));
+  return g_string_free (list, FALSE);
+}
+
+static void
+expect_chosen (GuiWindow  *window,
+               const char *expected)
+{
+  g_autofree char *chosen = list_chosen (gui_test_find (window, "grid"));
+
+  g_assert_cmpstr (chosen, ==, expected);
+  g_assert_cmpint (gui_test_is_enabled (window, "win.trash"), ==, !g_str_equal (chosen, "abcde"));
+}
+
+static void
+choose_script (GuiApplication *application,
+               gpointer        data)
+{
+  GuiWindow *window = gui_test_get_window (application);
+  GtkWidget *grid = gui_test_find (window, "grid");
+
+  gui_test_wait_for_pictures (application, 5);
+  gui_test_activate (window, "win.view", "history");
+  gui_test_settle ();
+  gui_test_focus (GTK_WINDOW (window));
+  expect_chosen (window, "abcde");
+  click (grid, 1, NULL);
+  expect_chosen (window, "aBcde");
+  click (grid, 3, "ctrl");
+  expect_chosen (window, "aBcDe");
+  g_assert_true (gui_test_is_enabled (window, "win.compare"));
+  click (grid, 1, "ctrl");
+  expect_chosen (window, "abcDe");
+  click (grid, 0, NULL);
+  click (grid, 2, "shift");
+  expect_chosen (window, "ABCde");
+
+  gui_test_press ("ctrl+a");
+  gui_test_settle ();
+  expect_chosen (window, "ABCDE");
+  gui_test_press ("ctrl+shift+a");
+  gui_test_settle ();
+  expect_chosen (window, "abcde");
+  click (grid, 1, NULL);
+  gui_test_press ("shift+Right");
+  gui_test_settle ();
+  expect_chosen (window, "aBCde");
+  gui_test_press ("Delete");
+  gui_test_wait_for_pictures (application, 3);
+}
+
+static void
+test_choose (void)
+{
+  set_up ();
+  for (int i = 0; i < 5; i++)
+    {
+      g_autofree char *name = g_strdup_printf ("%d.png", i);
+      g_autofree char *path = write_in_history (name, name, i);
+    }
+  gui_test_run (choose_script, NULL, NULL);
+}
+
 /* Thousands */
 
 static guint
@@ -563,6 +665,7 @@ main (int    argc,
   g_test_add_func ("/gui/history/drop", test_drop);
   g_test_add_func ("/gui/history/zoom", test_zoom);
   g_test_add_func ("/gui/history/compare", test_compare);
+  g_test_add_func ("/gui/history/choose", test_choose);
   g_test_add_func ("/gui/history/many", test_many);
   return g_test_run ();
 }

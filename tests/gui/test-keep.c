@@ -301,6 +301,44 @@ drag_script (GuiApplication *application,
   gtk_window_destroy (target);
 }
 
+/* Who lets go of a picture where it was taken up has done nothing. */
+static void
+return_script (GuiApplication *application,
+               gpointer        data)
+{
+  GuiWindow *window = gui_test_get_window (application);
+  GtkWidget *grid = show_history (application);
+  GtkWidget *thumb = find_thumb (grid);
+  double x = gtk_widget_get_width (thumb) / 2.0;
+  g_autofree char *prompt = NULL;
+  g_autofree char *view = NULL;
+
+  gui_studio_set_prompt (gui_test_find (window, "studio"), "mine");
+  gui_test_point (thumb, x, x);
+  gui_test_button ("mousedown", "1");
+  for (int i = 1; i <= 8; i++)
+    gui_test_point (thumb, x + 10 * i, x + 5 * i);
+  gui_test_button ("mouseup", "1");
+  gui_test_settle ();
+  prompt = gui_studio_get_prompt (gui_test_find (window, "studio"));
+  g_assert_cmpstr (prompt, ==, "mine");
+  view = g_strdup (adw_view_stack_get_visible_child_name (gui_test_find (window, "views")));
+  g_assert_cmpstr (view, ==, "history");
+  /* Nothing is left of it: no rectangle of a rubber band. */
+  for (GtkWidget *child = gtk_widget_get_first_child (grid); child != NULL; child = gtk_widget_get_next_sibling (child))
+    g_assert_cmpstr (gtk_widget_get_css_name (child), ==, "child");
+}
+
+static void
+test_return (void)
+{
+  g_autofree char *path = NULL;
+
+  set_up ();
+  path = write_halves ();
+  gui_test_run (return_script, NULL, NULL);
+}
+
 static void
 test_drag (void)
 {
@@ -406,6 +444,7 @@ main (int    argc,
   g_test_add_func ("/gui/keep/save", test_save);
   g_test_add_func ("/gui/keep/copy", test_copy);
   g_test_add_func ("/gui/keep/drag", test_drag);
+  g_test_add_func ("/gui/keep/return", test_return);
   g_test_add_func ("/gui/keep/pan", test_pan);
   return g_test_run ();
 }
