@@ -146,6 +146,8 @@ snapshot_part (GuiCanvas    *self,
   graphene_rect_t clip = GRAPHENE_RECT_INIT (left + (float) (from * width), top, (float) ((to - from) * width),
                                              (float) height);
 
+  if (clip.size.width <= 0)
+    return; /* of a part that is not there, GTK 4.8 loses the picture */
   gtk_snapshot_push_clip (snapshot, &clip);
   gtk_snapshot_save (snapshot);
   gtk_snapshot_translate (snapshot, &GRAPHENE_POINT_INIT (left, top));

@@ -311,6 +311,7 @@ drop_script (GuiApplication *application,
   g_autofree char *foreign = write_foreign ();
   Prompt expected = { window, "a blue door" };
   g_autofree char *model = NULL;
+  g_autofree char *negative = NULL;
 
   gui_studio_set_prompt (gui_test_find (window, "studio"), "as it was");
   drop (window, plain);
@@ -340,7 +341,8 @@ drop_script (GuiApplication *application,
   check_setting ("steps", 5);
   check_setting ("width", 64);
   check_setting ("height", 96);
-  g_assert_cmpstr (g_settings_get_string (settings, "negative-prompt"), ==, "a wall");
+  negative = g_settings_get_string (settings, "negative-prompt");
+  g_assert_cmpstr (negative, ==, "a wall");
 }
 
 static void
