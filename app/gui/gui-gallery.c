@@ -188,9 +188,9 @@ create_factory (void)
   return factory;
 }
 
-/* Several pictures are chosen with Ctrl, Shift and Ctrl+A. The grid’s rubber band stays off: whoever drags over a picture
- * drags it out, and there is no room beside the pictures for a band to begin in. GTK 4.8 begins one all the same, and leaves
- * its rectangle where the picture was taken up.
+/* Several pictures are chosen with Ctrl, Shift and Ctrl+A. The grid’s rubber band stays off: whoever drags over a
+ * picture drags it out, and there is no room beside the pictures for a band to begin in. GTK 4.8 begins one all the
+ * same, and leaves its rectangle where the picture was taken up.
  */
 void
 gui_gallery_set_session (GuiGallery *self,

@@ -100,6 +100,8 @@ gui_test_init (int    *argc,
   g_unsetenv ("GTK_THEME");
   gtk_test_init (argc, argv, NULL);
   adw_init ();
+  /* What is between two pages is not what a test looks at. */
+  g_object_set (gtk_settings_get_default (), "gtk-enable-animations", FALSE, NULL);
 }
 
 const char *
