@@ -46,7 +46,7 @@ void      server_answer_observe     (ServerCall             *call,
                                      const ServerAnswerKind *kind);
 
 /* Parts of what is told. */
-GVariant *server_answer_progress    (AppJob                 *job); /* (transfer floating) */
+char     *server_answer_progress    (AppJob                 *job); /* JSON (transfer full) */
 GVariant *server_answer_job         (ServerCall             *call, /* (transfer floating) */
                                      AppJob                 *job);
 GVariant *server_answer_text        (GBytes                 *text); /* base64 (transfer floating) */

@@ -9,7 +9,10 @@
 
 #include <glib-unix.h>
 #include <glib/gi18n.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <zimage.h>
 
 #include "app-json.h"
@@ -107,12 +110,24 @@ finished_cb (SoupServerMessage *message,
   g_object_unref (self);
 }
 
+/* libsoup writes a part in three: its size, itself, and its end. Each would be a packet of its own. */
+static void
+hold_back (ServerCall *self,
+           int         is_held)
+{
+  GSocket *socket = soup_server_message_get_socket (self->message);
+
+  /* A local socket has no packets. */
+  if (socket != NULL)
+    setsockopt (g_socket_get_fd (socket), IPPROTO_TCP, TCP_CORK, &is_held, sizeof is_held);
+}
+
 static void
 wrote_chunk_cb (SoupServerMessage *message,
                 ServerCall        *self)
 {
-  if (self->n_unwritten > 0)
-    self->n_unwritten--;
+  if (self->n_unwritten > 0 && --self->n_unwritten == 0)
+    hold_back (self, FALSE);
 }
 
 ServerCall *
@@ -425,8 +440,12 @@ static void
 send_part (ServerCall *self,
            GBytes     *part)
 {
+  if (self->n_unwritten == 0)
+    hold_back (self, TRUE);
   self->n_unwritten++;
   soup_message_body_append_bytes (soup_server_message_get_response_body (self->message), part);
+  /* Paused by us, it goes on a round of the main loop earlier than when libsoup waits. */
+  soup_server_message_pause (self->message);
   soup_server_message_unpause (self->message);
 }
 
@@ -512,6 +531,20 @@ server_call_send (ServerCall *self,
   enclose (parts, parts->len - 1, "", is_event ? "\n\n" : "\n");
   for (guint i = 0; i < parts->len; i++)
     send_part (self, parts->pdata[i]);
+}
+
+void
+server_call_send_json (ServerCall *self,
+                       const char *event,
+                       char       *json)
+{
+  g_autofree char *taken = json;
+  char *text = self->stream == SERVER_STREAM_EVENTS ? g_strconcat ("event: ", event, "\ndata: ", json, "\n\n", NULL)
+                                                    : g_strconcat (json, "\n", NULL);
+  g_autoptr(GBytes) part = g_bytes_new_take (text, strlen (text));
+
+  if (!self->is_answered)
+    send_part (self, part);
 }
 
 void

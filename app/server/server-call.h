@@ -87,6 +87,10 @@ gboolean           server_call_is_behind    (ServerCall         *self);
 void               server_call_send         (ServerCall         *self,
                                              const char         *event, /* (nullable) */
                                              GVariant           *value);
+/* The same of what is JSON already; takes it. */
+void               server_call_send_json    (ServerCall         *self,
+                                             const char         *event, /* (nullable) */
+                                             char               *json);
 void               server_call_end_stream   (ServerCall         *self);
 
 G_END_DECLS

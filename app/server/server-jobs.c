@@ -76,7 +76,7 @@ server_jobs_get (ServerCall *call,
 static void
 send_progress (ServerAnswer *answer)
 {
-  server_call_send (answer->call, "progress", server_answer_progress (answer->job));
+  server_call_send_json (answer->call, "progress", server_answer_progress (answer->job));
 }
 
 static void

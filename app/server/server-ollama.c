@@ -7,6 +7,7 @@
 
 #include "app-fields.h"
 #include "app-format.h"
+#include "app-json.h"
 #include "app-listing.h"
 #include "app-lists.h"
 #include "app-params.h"
@@ -27,11 +28,10 @@ format_time (GDateTime *time)
 
 /* --- Generating ------------------------------------------------------------------------------------ */
 
-/* What every line has. */
+/* What every last line has. */
 static void
-init_line (GVariantBuilder *dict,
-           const char      *model,
-           gboolean         is_done)
+init_last_line (GVariantBuilder *dict,
+                const char      *model)
 {
   g_autoptr(GDateTime) now = g_date_time_new_now_utc ();
   g_autofree char *text = format_time (now);
@@ -40,7 +40,7 @@ init_line (GVariantBuilder *dict,
   app_dict_add (dict, "model", "s", model);
   app_dict_add (dict, "created_at", "s", text);
   app_dict_add (dict, "response", "s", "");
-  app_dict_add (dict, "done", "b", is_done);
+  app_dict_add (dict, "done", "b", TRUE);
 }
 
 static gint64
@@ -55,7 +55,7 @@ make_last_line (ServerAnswer *answer)
   AppJob *job = answer->job;
   GVariantBuilder dict;
 
-  init_line (&dict, answer->request->model, TRUE);
+  init_last_line (&dict, answer->request->model);
   app_dict_add (&dict, "done_reason", "s", "stop");
   app_dict_add_value (&dict, "image", server_answer_text (job->pictures->pdata[0]));
   app_dict_add (&dict, "seed", "x", app_job_get_seed (job, 0));
@@ -70,22 +70,31 @@ done_whole (ServerAnswer *answer)
   server_call_reply_json (answer->call, 200, make_last_line (answer));
 }
 
+/* How far the job is. It is written at once, as server_answer_progress () is. */
+static char *
+make_step_line (ServerAnswer *answer)
+{
+  AppJob *job = answer->job;
+  g_autoptr(GDateTime) now = g_date_time_new_now_local ();
+  g_autofree char *time = g_date_time_format_iso8601 (now);
+  g_autofree char *model = app_variant_to_json_line (g_variant_new_string (answer->request->model));
+
+  return g_strdup_printf ("{\"model\":%s,\"created_at\":\"%s\",\"response\":\"\",\"done\":false,\"completed\":%d,"
+                          "\"total\":%d}", model, time, job->step, job->total);
+}
+
 /* Headers are sent with the first line, so that what goes wrong before has a status of its own. */
 static void
 send_step (ServerAnswer *answer)
 {
   AppJob *job = answer->job;
-  GVariantBuilder dict;
 
   if (job->stage != ZIM_STAGE_DENOISE || job->step == answer->last_step)
     return;
   answer->last_step = job->step;
   if (!server_call_is_streaming (answer->call))
     server_call_begin_stream (answer->call, SERVER_STREAM_LINES);
-  init_line (&dict, answer->request->model, FALSE);
-  app_dict_add (&dict, "completed", "i", job->step);
-  app_dict_add (&dict, "total", "i", job->total);
-  server_call_send (answer->call, NULL, g_variant_builder_end (&dict));
+  server_call_send_json (answer->call, NULL, make_step_line (answer));
 }
 
 static void
@@ -124,7 +133,7 @@ reply_loaded (Load       *load,
 {
   GVariantBuilder dict;
 
-  init_line (&dict, load->request->model, TRUE);
+  init_last_line (&dict, load->request->model);
   app_dict_add (&dict, "done_reason", "s", reason);
   server_call_reply_json (load->call, 200, g_variant_builder_end (&dict));
 }

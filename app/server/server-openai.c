@@ -81,7 +81,7 @@ static void
 send_progress (ServerAnswer *answer)
 {
   if (server_call_is_streaming (answer->call))
-    server_call_send (answer->call, "progress", server_answer_progress (answer->job));
+    server_call_send_json (answer->call, "progress", server_answer_progress (answer->job));
 }
 
 static void

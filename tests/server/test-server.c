@@ -6,6 +6,9 @@
 #include "config.h"
 
 #include <json-glib/json-glib.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "app-duration.h"
@@ -383,6 +386,83 @@ test_large_answers (void)
     }
 }
 
+/* --- Packets --------------------------------------------------------------------------------------- */
+
+#define EVENTS 3
+
+static void
+stream_cb (SoupServer        *soup,
+           SoupServerMessage *message,
+           const char        *path,
+           GHashTable        *query,
+           gpointer           data)
+{
+  static AppServer server;
+  ServerCall **call = data;
+
+  *call = server_call_new (&server, message, SERVER_DIALECT_OPENAI);
+  server_call_begin_stream (*call, SERVER_STREAM_EVENTS);
+}
+
+static guint
+get_n_packets (GSocket *socket)
+{
+  struct tcp_info info = { 0 };
+  socklen_t size = sizeof info;
+
+  g_assert_no_errno (getsockopt (g_socket_get_fd (socket), IPPROTO_TCP, TCP_INFO, &info, &size));
+  return info.tcpi_data_segs_out;
+}
+
+static gboolean
+is_held (GSocket *socket)
+{
+  int value = -1;
+  socklen_t size = sizeof value;
+
+  g_assert_no_errno (getsockopt (g_socket_get_fd (socket), IPPROTO_TCP, TCP_CORK, &value, &size));
+  return value != 0;
+}
+
+/* An event is one packet, and does not wait for the next one. */
+static void
+test_packets (void)
+{
+  g_autoptr(SoupServer) soup = soup_server_new (NULL, NULL);
+  g_autoptr(ServerCall) call = NULL;
+  g_autoptr(GSocket) socket = NULL;
+  g_autoptr(GError) error = NULL;
+  Download download = { 0, "/", 0, 0 };
+  GThread *thread;
+  guint n = 0;
+
+  soup_server_add_handler (soup, NULL, stream_cb, &call, NULL);
+  soup_server_listen_local (soup, 0, SOUP_SERVER_LISTEN_IPV4_ONLY, &error);
+  g_assert_no_error (error);
+  download.port = get_port (soup);
+  thread = g_thread_new ("client", download_in_thread, &download);
+  while (call == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  socket = g_object_ref (soup_server_message_get_socket (server_call_get_message (call)));
+
+  /* The headers are one, too. */
+  for (guint i = 0; i <= EVENTS; i++)
+    {
+      while (get_n_packets (socket) == n)
+        g_main_context_iteration (NULL, TRUE);
+      n++;
+      g_assert_cmpuint (get_n_packets (socket), ==, n);
+      g_assert_false (is_held (socket));
+      if (i < EVENTS)
+        server_call_send_json (call, "progress", g_strdup ("{}"));
+    }
+
+  server_call_end_stream (call);
+  while (!g_atomic_int_get (&download.is_over))
+    g_main_context_iteration (NULL, TRUE);
+  g_thread_join (thread);
+}
+
 /* --- Results --------------------------------------------------------------------------------------- */
 
 #define MEBIBYTE ((gsize) 1 << 20)
@@ -457,6 +537,7 @@ main (int    argc,
   g_test_add_func ("/server/connections/takes-nothing", test_takes_nothing);
   g_test_add_func ("/server/answers/parts", test_parts);
   g_test_add_func ("/server/answers/large", test_large_answers);
+  g_test_add_func ("/server/answers/packets", test_packets);
   g_test_add_func ("/server/results/bytes", test_result_bytes);
   return g_test_run ();
 }

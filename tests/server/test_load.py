@@ -81,6 +81,21 @@ class Load(ServerCase):
         self.assertLess(times[4], 0.005)
         self.assertLess(times[4] - times[1], 0.002)
 
+    def test_steps(self):
+        """To be told of each of eight steps costs less than the request itself."""
+        name = 'zimage_server_thread_cpu_seconds_total'
+        times = {}
+        for stream in [False, True] * 5:
+            before = self.server.metric(name)
+            answer = self.server.post('/v1/images/generations', {**QUICK, 'steps': 8, 'stream': stream})
+            cpu = self.server.metric(name) - before
+            self.assertEqual(answer.data.count(b'event: progress') > 8, stream)
+            times[stream] = min(cpu, times.get(stream, cpu))
+        print(f'# {1000 * times[False]:.2f} ms of the main thread for a request, '
+              f'{1000 * times[True]:.2f} with eight steps')
+        self.assertLess(times[True], 0.005)
+        self.assertLess(times[True] - times[False], times[False])
+
     def test_memory(self):
         """Resident memory does not grow with the number of requests, of all kinds."""
         n = 20 * self.REQUESTS
