@@ -566,6 +566,7 @@ static void
 schedule (AppModels *self)
 {
   gint64 first = G_MAXINT64;
+  gint64 now = g_get_monotonic_time ();
   gint64 wait;
 
   for (guint i = 0; i < self->models->len; i++)
@@ -579,7 +580,8 @@ schedule (AppModels *self)
   g_clear_handle_id (&self->timer_id, g_source_remove);
   if (first == G_MAXINT64)
     return;
-  wait = MAX (first - g_get_monotonic_time (), 0) / G_TIME_SPAN_MILLISECOND + 1;
+  /* Not before its time; what is not to stay goes when the main loop comes round, before anybody can ask for it. */
+  wait = first > now ? (first - now) / G_TIME_SPAN_MILLISECOND + 1 : 0;
   self->timer_id = g_timeout_add ((guint) MIN (wait, G_MAXINT), expire_cb, self);
 }
 

@@ -243,7 +243,7 @@ class Ollama(ServerCase):
                                                                                                       ''))
         self.assertNotIn('stored:latest', loaded())
         self.generate(model='stored', keep_alive='0s', stream=False)
-        self.server.wait_for(lambda: 'stored:latest' not in loaded())
+        self.assertNotIn('stored:latest', loaded())
         self.generate(model='stored', keep_alive=0.2, stream=False)
         self.assertIn('stored:latest', loaded())
         self.server.wait_for(lambda: 'stored:latest' not in loaded())
