@@ -12,7 +12,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <sys/socket.h>
 #include <zimage.h>
 
 #include "app-json.h"
@@ -113,13 +112,12 @@ finished_cb (SoupServerMessage *message,
 /* libsoup writes a part in three: its size, itself, and its end. Each would be a packet of its own. */
 static void
 hold_back (ServerCall *self,
-           int         is_held)
+           gboolean    is_held)
 {
   GSocket *socket = soup_server_message_get_socket (self->message);
 
-  /* A local socket has no packets. */
-  if (socket != NULL)
-    setsockopt (g_socket_get_fd (socket), IPPROTO_TCP, TCP_CORK, &is_held, sizeof is_held);
+  if (socket != NULL && g_socket_get_family (socket) != G_SOCKET_FAMILY_UNIX)
+    g_socket_set_option (socket, IPPROTO_TCP, TCP_CORK, is_held, NULL);
 }
 
 static void

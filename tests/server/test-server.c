@@ -418,9 +418,8 @@ static gboolean
 is_held (GSocket *socket)
 {
   int value = -1;
-  socklen_t size = sizeof value;
 
-  g_assert_no_errno (getsockopt (g_socket_get_fd (socket), IPPROTO_TCP, TCP_CORK, &value, &size));
+  g_assert_true (g_socket_get_option (socket, IPPROTO_TCP, TCP_CORK, &value, NULL));
   return value != 0;
 }
 
