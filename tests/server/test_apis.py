@@ -545,6 +545,9 @@ class Jobs(ServerCase):
         events = list(parse_events(response.read().decode()))
         stream.close()
         self.assertEqual((events[0][0], events[0][1]['state'], events[0][1]['position']), ('progress', 'queued', 1))
+        # An event says what the job itself says, in its words.
+        self.assertEqual(set(events[0][1]), {'state', 'stage', 'position', 'step', 'total', 'fraction', 'eta'})
+        self.assertEqual({**events[0][1], 'eta': None}, {**{name: job[name] for name in events[0][1]}, 'eta': None})
         self.assertEqual(events[-1][0], 'done')
         self.assertEqual(events[-1][1]['id'], job['id'])
         previews = [data for name, data in events if name == 'preview']
