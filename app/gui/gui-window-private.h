@@ -34,7 +34,7 @@ struct _GuiWindow
   GPtrArray            *removed;    /* those */
 };
 
-void       _gui_window_class_install_actions (GtkWidgetClass *klass);
+void       _gui_window_class_install_actions (GtkWidgetClass *class);
 void       _gui_window_actions_update        (GuiWindow      *self);
 AdwToast  *_gui_window_create_toast          (const char     *message);
 void       _gui_window_toast                 (GuiWindow      *self,

@@ -259,7 +259,7 @@ check (const char *const *expected)
   "grid Pictures", "button Use Its Prompt and Parameters", "button Compare Two", "button Copy",                  \
   "button Save As…", "button Set as Wallpaper", "button Move to Trash",                                          \
   "checkbox demo", "button Get… Z-Image-Turbo", "button Get… Z-Image",                                           \
-  "text box Another: hf.co/owner/model",                                                              \
+  "text box Another: hf.co/owner/model",                                                                         \
   "button Begin with the Demo", "button Get Z-Image-Turbo", "button Add What You Have"
 
 static const char *const at_first[] = { ALWAYS, "button Options", "combo box Size", NULL };

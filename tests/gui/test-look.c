@@ -606,7 +606,6 @@ main (int    argc,
 
   gui_test_init (&argc, &argv);
   settings = g_settings_new (GUI_APPLICATION_ID);
-  g_object_set (gtk_settings_get_default (), "gtk-enable-animations", FALSE, NULL);
   guided = gui_test_make_model ("guided", "2", "base");
   gui_test_put_in_store ("guided", guided);
   for (guint i = 0; i < G_N_ELEMENTS (languages); i++)
