@@ -9,10 +9,10 @@ from canvas import Canvas, dark, luma, mix
 from palette import ALL, COLOURS, QUIET, shifted
 from scenes import ANY_USUAL, STANDING, USUAL
 
-SIZES = {"small": (0.25, 0.3125), None: (0.4375, 0.5625), "big": (0.6875, 0.8125)}
+SIZES = {"small": (0.3125, 0.375), None: (0.5625, 0.6875), "big": (0.8125, 0.875)}
 # Narrow enough to stand closer together than their size.
 NARROW = {"cat", "dog", "rabbit", "bear", "snowman", "flower", "tree", "fir", "rocket", "balloon"}
-PLACED_SIZES = {"small": (0.1875, 0.25), None: (0.3125, 0.375), "big": (0.4375, 0.5)}
+PLACED_SIZES = {"small": (0.25, 0.3125), None: (0.375, 0.4375), "big": (0.5, 0.5625)}
 LIGHT = 26 # levels that a background may be lighter or darker than its name says
 STEP = 0.0625 # between the sizes of things in a group
 
@@ -235,7 +235,7 @@ def draw_action(scene, rng, width, height):
         tint = (64, 58, 72)
     floor = canvas.snap(canvas.height * rng.uniform(0.72, 0.8))
     draw_floor(canvas, background, floor)
-    size = rng.choice((0.5, 0.5625))
+    size = rng.choice((0.5625, 0.625))
     x = canvas.width / 2
     if action not in ("balloon", "piano"):
         x = canvas.snap(x + rng.uniform(-0.1, 0.1) * canvas.width)

@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Draws landscapes: a sky, what stands in it, land in layers, a subject, weather over all."""
+"""Draws landscapes: a sky, what stands in it, land in layers, a subject, weather over all.
+
+A land has a few forms, and stars, flakes and flowers stand where they stand in its form: a small model learns them by
+heart, where it would blur what is different in every picture. Chance moves the sun, the subject and the horizon.
+"""
 
 import math
+import random
 
 import things
 from canvas import light, mix
@@ -18,7 +23,8 @@ SNOW_SKY = [(150, 172, 200), (216, 226, 238)]
 TINTS = {"day": ((255, 255, 255), 0.0), "sunset": ((112, 48, 92), 0.38),
          "night": ((18, 24, 66), 0.62), "dawn": ((244, 190, 190), 0.22)}
 SNOW = (240, 244, 250)
-SIZES = {"small": (0.1875, 0.25), None: (0.375, 0.4375), "big": (0.5625, 0.625)}
+FORMS = 3
+SIZES = {"small": (0.25, 0.3125), None: (0.4375, 0.5), "big": (0.625, 0.6875)}
 
 
 class Land:
@@ -28,10 +34,16 @@ class Land:
         self.canvas = canvas
         self.scene = scene
         self.rng = rng
+        self.number = rng.randrange(FORMS)
+        self.form = self.chance(scene["terrain"])
         self.pen = canvas.pen()
         self.w = canvas.width
         self.h = canvas.height
         self.horizon = canvas.snap(canvas.height * rng.uniform(0.5, 0.69))
+
+    def chance(self, what):
+        """Numbers that are the same in every land of this form."""
+        return random.Random(f"{what} {self.number}")
 
     def tint(self, colour, snow=True):
         """A colour in the light of the hour, and under snow where there is some."""
@@ -43,7 +55,7 @@ class Land:
 
     def ridge(self, y, height, bumps):
         """Points of a smooth line of hills from left to right, closed at the bottom."""
-        rng = self.rng
+        rng = self.form
         phase, other = rng.uniform(0, 6.3), rng.uniform(0, 6.3)
         points = []
         for i in range(41):
@@ -55,7 +67,7 @@ class Land:
 
 def draw_sky(land):
     """Gradient, sun or moon, stars, clouds."""
-    scene, rng, pen = land.scene, land.rng, land.pen
+    scene, rng, form, pen = land.scene, land.rng, land.chance("sky"), land.pen
     weather, time = scene["weather"], scene["time"]
     stops = SKIES[time]
     if weather in ("rain", "snow"):
@@ -65,8 +77,9 @@ def draw_sky(land):
     x = land.canvas.snap(land.w * rng.uniform(0.2, 0.8))
     land.sun_x = x
     if time == "night":
-        for _ in range(int(34 * land.w * land.h)):
-            pen.disc(rng.uniform(0, land.w), rng.uniform(0, land.horizon), rng.uniform(0.004, 0.009),
+        count = int(24 * land.w * land.h)
+        for i in range(count):
+            pen.disc((i + form.random()) * land.w / count, form.uniform(0, 0.7 * land.h), form.uniform(0.006, 0.011),
                      (250, 244, 214))
         y = land.canvas.snap(land.h * rng.uniform(0.14, 0.26))
         pen.disc(x, y, 0.09, (252, 244, 206))
@@ -88,8 +101,8 @@ def draw_sky(land):
                   "dawn": (255, 238, 230)}[time]
         if weather == "rain":
             colour = mix(colour, (98, 108, 128), 0.72)
-        spot = land.pen.at((i + rng.uniform(0.25, 0.75)) * land.w / clouds,
-                           land.h * rng.uniform(0.08, 0.27), rng.uniform(0.24, 0.36))
+        spot = land.pen.at((i + form.uniform(0.25, 0.75)) * land.w / clouds,
+                           land.h * form.uniform(0.08, 0.27), form.uniform(0.26, 0.38))
         spot.disc(-0.27, 0.06, 0.18, colour)
         spot.disc(-0.05, -0.08, 0.24, colour)
         spot.disc(0.22, 0.02, 0.2, colour)
@@ -108,7 +121,7 @@ def draw_rainbow(land):
 
 def draw_peaks(land, y, height, count, colour, caps):
     """A row of pointed mountains."""
-    rng, pen = land.rng, land.pen
+    rng, pen = land.form, land.pen
     for i in range(count):
         x = land.w * (i + rng.uniform(0.25, 0.75)) / count
         top = y - height * rng.uniform(0.7, 1.0)
@@ -137,13 +150,13 @@ def draw_hills(land):
     """Three lines of hills."""
     for y, height, colour in ((0.0, 0.16, (146, 200, 132)), (0.12, 0.14, (112, 180, 104)),
                               (0.25, 0.1, (84, 156, 88))):
-        land.pen.poly(land.ridge(land.horizon + y, height, land.rng.uniform(0.7, 1.3)),
+        land.pen.poly(land.ridge(land.horizon + y, height, land.form.uniform(0.7, 1.3)),
                       land.tint(colour))
 
 
 def draw_sea(land):
     """Water with waves and the light on it."""
-    rng, pen = land.rng, land.pen
+    rng, pen = land.form, land.pen
     top = land.horizon + 0.02
     base = mix((52, 128, 190), *TINTS[land.scene["time"]])
     if land.scene["weather"] in ("rain", "snow"):
@@ -164,7 +177,7 @@ def draw_sea(land):
 
 def draw_desert(land):
     """Dunes and a cactus or two."""
-    rng = land.rng
+    rng = land.form
     for y, colour in ((0.0, (246, 212, 146)), (0.13, (236, 190, 116)), (0.26, (222, 168, 94))):
         land.pen.poly(land.ridge(land.horizon + y, 0.13, rng.uniform(0.6, 0.9)), land.tint(colour))
         if y == 0.13:
@@ -179,7 +192,7 @@ def draw_desert(land):
 
 def draw_forest(land):
     """Rows of firs."""
-    rng = land.rng
+    rng = land.form
     for row, (y, size, colour) in enumerate(((0.03, 0.26, (98, 160, 124)), (0.12, 0.34, (58, 128, 88)))):
         land.pen.rect(-0.1, land.horizon + y, land.w + 0.1, land.h + 0.1, land.tint((108, 168, 100)))
         count = max(3, round(land.w * (7 - 2 * row)))
@@ -192,7 +205,7 @@ def draw_forest(land):
 
 def draw_city(land):
     """Houses with rows of windows."""
-    rng, pen = land.rng, land.pen
+    rng, pen = land.form, land.pen
     dusk = land.scene["time"] in ("night", "sunset")
     for depth, colour in ((0, (150, 164, 196)), (1, (98, 110, 150))):
         x = -0.05
@@ -215,15 +228,15 @@ def draw_city(land):
 
 def draw_meadow(land):
     """Grass with flowers."""
-    rng, pen = land.rng, land.pen
+    rng, pen = land.form, land.pen
     pen.poly(land.ridge(land.horizon + 0.03, 0.07, 0.8), land.tint((134, 198, 112)))
     pen.poly(land.ridge(land.horizon + 0.16, 0.06, 1.0), land.tint((98, 174, 94)))
     if land.scene["weather"] == "snow":
         return
     colours = [(246, 246, 240), (250, 214, 90), (240, 120, 150), (214, 70, 66)]
-    for _ in range(int(26 * land.w)):
+    for _ in range(int(20 * land.w)):
         x, y = rng.uniform(0, land.w), rng.uniform(land.horizon + 0.12, land.h)
-        pen.disc(x, y, rng.uniform(0.012, 0.018), land.tint(rng.choice(colours)))
+        pen.disc(x, y, rng.uniform(0.015, 0.022), land.tint(rng.choice(colours)))
 
 
 LANDS = {"mountains": draw_mountains, "hills": draw_hills, "sea": draw_sea, "desert": draw_desert,
@@ -260,15 +273,17 @@ def draw_subject(land, paint, colour):
 
 def draw_weather(land):
     """What falls, in front of everything."""
-    rng, pen = land.rng, land.pen
+    rng, pen = land.chance("weather"), land.pen
     if land.scene["weather"] == "snow":
-        for _ in range(int(54 * land.w * land.h)):
-            pen.disc(rng.uniform(0, land.w), rng.uniform(0, land.h), rng.uniform(0.009, 0.016),
+        count = int(40 * land.w * land.h)
+        for i in range(count):
+            pen.disc((i + rng.random()) * land.w / count, rng.uniform(0, land.h), rng.uniform(0.012, 0.018),
                      (252, 253, 255))
     elif land.scene["weather"] == "rain":
-        for _ in range(int(60 * land.w * land.h)):
-            x, y = rng.uniform(0, land.w), rng.uniform(0, land.h)
-            pen.line([(x, y), (x - 0.02, y + 0.065)], 0.009, (204, 220, 236))
+        count = int(36 * land.w * land.h)
+        for i in range(count):
+            x, y = (i + rng.random()) * land.w / count, rng.uniform(0, land.h)
+            pen.line([(x, y), (x - 0.02, y + 0.075)], 0.014, (204, 220, 236))
 
 
 def draw_scenery(canvas, scene, rng, painter, colour):

@@ -76,8 +76,8 @@ def compose_single(rng, background):
 
 
 def compose_several(rng, background):
-    """Two to five of the same."""
-    group = choose_group(rng, background)
+    """Two to five of the same, shapes mostly: of many things each is small."""
+    group = choose_group(rng, background, rng.choice(SHAPES) if rng.random() < 0.6 else None)
     group["count"] = rng.choice([2, 2, 2, 3, 3, 3, 4, 4, 5])
     return {"kind": "plain", "background": background, "groups": [group], "relation": None}
 
