@@ -328,7 +328,12 @@ def batch_ids(lists, device, longest=512):
 def sample(model, ids, lengths, noise, steps=8, shift=3.0, guidance=0.0, empty=None):
     """The pipeline's Euler steps."""
     sigmas = [shift * u / (1 + (shift - 1) * u) for u in (1 - i / steps for i in range(steps))] + [0.0]
-    x = noise
+    return denoise(model, ids, lengths, noise, sigmas, guidance, empty)
+
+
+@torch.no_grad()
+def denoise(model, ids, lengths, x, sigmas, guidance=0.0, empty=None):
+    """Euler steps from the first of some sigmas, which is that of x, to the last."""
     n = len(x)
     features = model.text(ids)
     other = model.text(empty[0].expand(n, -1)) if guidance else None

@@ -24,11 +24,11 @@ def is_trained(name):
 
 
 def restore(folder):
-    """Write what the stages after the autoencoder's begin with; leaves what is there already."""
+    """Write what the stages begin with; leaves what is there already."""
     if (WORK / "start.pt").exists():
         return
     shutil.copyfile(Path(folder) / "tokenizer" / "tokenizer.json", WORK / "tokenizer.json")
-    save(WORK / "vae-final.pt", weights(folder, "vae"))
+    save(WORK / "vae-start.pt", weights(folder, "vae"))
     text = {"text." + k: v for k, v in weights(folder, "text_encoder").items() if is_trained(k)}
     transformer = {"transformer." + k: v for k, v in weights(folder, "transformer").items()}
     save(WORK / "start.pt", text | transformer)

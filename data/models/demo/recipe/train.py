@@ -9,7 +9,7 @@ import argparse
 import os
 from pathlib import Path
 
-STAGES = ["vae", "base", "refine", "turbo"]
+STAGES = ["vae", "base", "turbo", "decoder"]
 
 
 def parse():
@@ -30,6 +30,7 @@ def main():
     os.environ["DEMO_WORK"] = str(Path(arguments.work).resolve())
     os.environ["DEMO_THREADS"] = str(arguments.threads)
     import common
+    import train_decoder
     import train_flow
     import train_vae
     common.setup()
@@ -39,7 +40,7 @@ def main():
         import restore
         restore.restore(arguments.source)
     for stage in arguments.stages.split(","):
-        train = {"vae": train_vae.train, "refine": train_vae.refine}.get(stage)
+        train = {"vae": train_vae.train, "decoder": train_decoder.train}.get(stage)
         if train:
             train(steps.get(stage))
         else:
